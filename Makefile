@@ -1,0 +1,30 @@
+# vecidx: PGXS build.  make, make install, make installcheck; make unit for
+# the tests that need no server.
+EXTENSION = vecidx
+MODULE_big = vecidx
+DATA = $(wildcard sql/*--*.sql)
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
+HEADERS_ALL = $(wildcard src/*.h src/*/*.h)
+
+REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=$(srcdir)/test --load-extension=vecidx
+
+PG_CPPFLAGS = -I$(srcdir)/src
+# -O3 -fno-math-errno: the kernels; both are safe for exact arithmetic.
+PG_CFLAGS = -std=gnu11 -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -O3 -fno-math-errno
+
+SIMD_AVX2_FLAGS = -mavx2 -mfma -mf16c
+SIMD_AVX512_FLAGS = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+$(OBJS): $(HEADERS_ALL)
+
+ifneq ($(filter x86_64 amd64 i386 i686,$(shell uname -m)),)
+src/simd/simd_avx2.o: CFLAGS += $(SIMD_AVX2_FLAGS)
+src/simd/simd_avx2.bc: BITCODE_CFLAGS += $(SIMD_AVX2_FLAGS)
+src/simd/simd_avx512.o: CFLAGS += $(SIMD_AVX512_FLAGS)
+src/simd/simd_avx512.bc: BITCODE_CFLAGS += $(SIMD_AVX512_FLAGS)
+endif

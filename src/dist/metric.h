@@ -1,0 +1,43 @@
+/*
+ * metric.h
+ *		What a distance is: one table entry per metric.
+ *
+ * "Rank" distances are what indexes compare: cheaper than what SQL shows,
+ * and in the same order.  L2: squared; inner product: negative; cosine:
+ * 1 - cos; L1: itself.
+ */
+#ifndef VECIDX_METRIC_H
+#define VECIDX_METRIC_H
+
+#include "simd/simd.h"
+
+typedef enum Metric
+{
+	METRIC_L2 = 0,
+	METRIC_IP,
+	METRIC_COSINE,
+	METRIC_L1
+} Metric;
+
+#define METRIC_COUNT 4
+
+typedef struct MetricInfo
+{
+	Metric		metric;
+	const char *name;			/* "l2", "inner product", "cosine", "l1" */
+	bool		zero_undefined; /* a zero vector has no distance (cosine) */
+} MetricInfo;
+
+extern const MetricInfo *metric_info(Metric metric);
+
+/*
+ * Exact rank distance of two float vectors of n elements, in the arithmetic
+ * that the SQL operator uses, so that an index and a sort agree on order.
+ * Not finite where the inputs overflow float; NaN for cosine and a zero vector.
+ */
+extern double metric_rank(Metric metric, const float *a, const float *b, int n);
+
+/* What SQL shows for a rank distance: sqrt for L2, the value itself otherwise. */
+extern double metric_shown(Metric metric, double rank);
+
+#endif							/* VECIDX_METRIC_H */

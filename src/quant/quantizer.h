@@ -1,0 +1,91 @@
+/*
+ * quantizer.h
+ *		Codes for vectors: encode, prepare a query, score codes in batches.
+ *
+ * A code record is a fixed number of bytes, factors first (float32, so
+ * records stand on 4-byte boundaries), then the code itself.  Nothing here
+ * allocates or knows PostgreSQL; callers bring memory of the sizes these
+ * functions name.
+ */
+#ifndef VECIDX_QUANTIZER_H
+#define VECIDX_QUANTIZER_H
+
+#include "dist/metric.h"
+
+/* On disk: do not renumber. */
+typedef enum QuantKind
+{
+	QUANT_NONE = 0,				/* exact float32 values */
+	QUANT_RABITQ4 = 1,			/* 4 bits a dimension; under L1 a plain 4-bit grid */
+	QUANT_SQ8 = 2				/* 8 bits a dimension */
+} QuantKind;
+
+#define QUANT_COUNT 3
+
+/*
+ * A trained quantizer.  Immutable once initialised, may be shared by any
+ * number of queries.
+ */
+typedef struct Quantizer
+{
+	QuantKind	kind;
+	Metric		metric;
+	int			dim;			/* of the vectors, 1 .. 16000 */
+	size_t		code_size;		/* bytes of one record, a multiple of 4 */
+	size_t		query_size;		/* bytes a QuantQuery takes, a multiple of 64 */
+	size_t		scratch_size;	/* bytes encode and prepare need beside it */
+	const float *centre;		/* dim floats, borrowed; NULL is the origin */
+	uint64_t	seed;			/* of the rotation; same seed, same codes */
+	float		centre_sq;		/* |centre|^2 */
+} Quantizer;
+
+/*
+ * A prepared query: opaque, query_size bytes, 64-byte aligned.  Stays valid
+ * while its quantizer does.
+ */
+typedef struct QuantQuery QuantQuery;
+
+/* Bytes of a code record, 0 where the kind cannot serve the metric. */
+extern size_t quant_code_size(QuantKind kind, Metric metric, int dim);
+
+/* "none", "rabitq4", "sq8"; parse returns false for an unknown name. */
+extern const char *quant_name(QuantKind kind);
+extern bool quant_parse(const char *name, QuantKind *kind);
+
+/*
+ * The kind for an index whose user names none: what fits the metric and
+ * dimensions, in records of at most max_code_size bytes.
+ */
+extern QuantKind quant_default(Metric metric, int dim, size_t max_code_size);
+
+/* Whether the metric and kind profit from a centre (the mean of a sample). */
+extern bool quant_wants_centre(QuantKind kind, Metric metric);
+
+/* centre: dim floats that outlive q, or NULL.  For cosine: mean of normalised vectors. */
+extern void quant_init(Quantizer *q, QuantKind kind, Metric metric, int dim,
+					   const float *centre, uint64_t seed);
+
+/*
+ * Encode v (dim floats, finite; not zero for cosine) into code_size bytes.
+ * The record's bytes are all written: equal vectors give equal records.
+ */
+extern void quant_encode(const Quantizer *q, const float *v, uint8_t *code, void *scratch);
+
+/* Prepare v as the query.  For cosine v need not be normalised (zero allowed: ranks arbitrarily). */
+extern void quant_query_prepare(const Quantizer *q, const float *v, QuantQuery *query, void *scratch);
+
+/* Prepare a stored vector as the query, from its record alone. */
+extern void quant_query_from_code(const Quantizer *q, const uint8_t *code, QuantQuery *query);
+
+/*
+ * Score n records: dist[i] is the estimated rank distance, err[i] (where err
+ * is not NULL) one standard error of it; 0 for exact kinds.  A record must be
+ * followed by SIMD_SLACK readable bytes.  Estimates are never NaN.
+ */
+extern void quant_score(const QuantQuery *query, const uint8_t *const *records, int n,
+						float *dist, float *err);
+
+/* The vector a record stands for, dim floats (for QUANT_NONE the exact one; cosine codes: normalised). */
+extern void quant_decode(const Quantizer *q, const uint8_t *code, float *v, void *scratch);
+
+#endif							/* VECIDX_QUANTIZER_H */

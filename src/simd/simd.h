@@ -1,0 +1,98 @@
+/*
+ * simd.h
+ *		Distance and code kernels, one table per instruction-set level.
+ *
+ * Nothing here knows PostgreSQL: unit tests and benches link this folder
+ * alone.  Only plain pointers and scalars cross into the per-ISA files.
+ */
+#ifndef VECIDX_SIMD_H
+#define VECIDX_SIMD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum SimdLevel
+{
+	SIMD_SCALAR = 0,			/* plain C, the reference */
+	SIMD_BASELINE,				/* SSE2 or NEON: every machine of the architecture */
+	SIMD_AVX2,					/* AVX2 + FMA + F16C */
+	SIMD_AVX512					/* AVX-512 F/BW/DQ/VL + VNNI */
+} SimdLevel;
+
+#define SIMD_NLEVELS 4
+
+/*
+ * Readable bytes that must follow every code handed to a code kernel, and
+ * zero elements that must follow every int8/int16 query: kernels may load
+ * whole vectors past the end of a code (never past code + nbytes +
+ * SIMD_SLACK), and what they load there is multiplied by the query's zeros.
+ */
+#define SIMD_SLACK 64
+
+typedef struct SimdKernels
+{
+	SimdLevel	level;
+	const char *name;			/* "scalar", "baseline", "avx2", "avx512" */
+
+	/* pairs of float32 vectors of n elements; no alignment is assumed */
+	float		(*l2sq_f32) (const float *a, const float *b, int n);
+	float		(*dot_f32) (const float *a, const float *b, int n);
+	float		(*l1_f32) (const float *a, const float *b, int n);
+	/* sums[0] = a.b, sums[1] = a.a, sums[2] = b.b, one pass */
+	void		(*cosine_f32) (const float *a, const float *b, int n, float sums[3]);
+
+	/* one query against nvecs vectors: out[i] = op(query, vecs[i]) */
+	void		(*l2sq_f32_batch) (const float *query, const float *const *vecs, int nvecs, int n, float *out);
+	void		(*dot_f32_batch) (const float *query, const float *const *vecs, int nvecs, int n, float *out);
+	void		(*l1_f32_batch) (const float *query, const float *const *vecs, int nvecs, int n, float *out);
+
+	/*
+	 * 4-bit codes.  Byte j of a code holds dimension j in its low and
+	 * dimension j + nbytes in its high nibble.  The query is two runs of
+	 * int8: query[0 .. nbytes) against the low nibbles and
+	 * query[hi .. hi + nbytes) against the high ones, hi = nbytes rounded up
+	 * to 64; both runs are zero-padded to hi elements.
+	 * out[i] = sum of nibble * query over codes[i].
+	 */
+	void		(*dot_u4s8_batch) (const int8_t *query, const uint8_t *const *codes, int ncodes, int nbytes, int32_t *out);
+
+	/*
+	 * 8-bit codes against an int16 query of |value| <= 2047, such that the
+	 * true sum fits int32 (the caller bounds the query for that).  The query
+	 * is zero-padded to a multiple of 64 elements.
+	 */
+	void		(*dot_u8s16_batch) (const int16_t *query, const uint8_t *const *codes, int ncodes, int n, int32_t *out);
+
+	/*
+	 * L1 distance of a float query to codes on a per-code grid:
+	 * out[i] = sum |query[j] - (lo[i] + step[i] * code[j])|.  In the 4-bit
+	 * form nbytes and the nibble order are as above, n is the number of
+	 * dimensions (2 * nbytes or 2 * nbytes - 1), query is in plain order.
+	 */
+	void		(*l1_u8_batch) (const float *query, const uint8_t *const *codes, int ncodes, int n,
+								const float *lo, const float *step, float *out);
+	void		(*l1_u4_batch) (const float *query, const uint8_t *const *codes, int ncodes, int n,
+								const float *lo, const float *step, float *out);
+
+	/* in-place Walsh-Hadamard transform of n = 2^k floats, not scaled */
+	void		(*fht_f32) (float *x, int n);
+} SimdKernels;
+
+/* Best level this processor runs (probed once). */
+extern SimdLevel simd_best_level(void);
+
+/* The kernels of one level; NULL where this processor or build lacks it. */
+extern const SimdKernels *simd_kernels_for(SimdLevel level);
+
+/*
+ * The kernels in use: the best level until simd_force() names another.
+ * simd_force() returns false, and changes nothing, where that level is not
+ * to be had.  Read simd_kernels through simd_get() once per operation, not
+ * once per vector.
+ */
+extern const SimdKernels *simd_get(void);
+extern bool simd_force(SimdLevel level);
+extern void simd_use_best(void);
+
+#endif							/* VECIDX_SIMD_H */

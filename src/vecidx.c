@@ -1,0 +1,17 @@
+/*
+ * vecidx.c
+ *		Module entry.
+ */
+#include "vecidx.h"
+
+#include "fmgr.h"
+
+PG_MODULE_MAGIC;
+
+PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	vecidx_guc_init();
+}

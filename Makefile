@@ -9,14 +9,16 @@ HEADERS_ALL = $(wildcard src/*.h src/*/*.h)
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=$(srcdir)/test --load-extension=vecidx
 
-PG_CPPFLAGS = -I$(srcdir)/src
-# -O3 -fno-math-errno: the kernels; both are safe for exact arithmetic.
-PG_CFLAGS = -std=gnu11 -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -O3 -fno-math-errno
+PG_CONFIG ?= pg_config
+
+# PostgreSQL's and SIMDe's headers are "system" so that -Wextra speaks of this project only.
+PG_CPPFLAGS = -I$(srcdir)/src -isystem $(shell $(PG_CONFIG) --includedir-server)
+# -O3 -fno-math-errno: for the kernels; both are safe for exact arithmetic.
+PG_CFLAGS = -std=gnu11 -Wextra -O3 -fno-math-errno
 
 SIMD_AVX2_FLAGS = -mavx2 -mfma -mf16c
 SIMD_AVX512_FLAGS = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c
 
-PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 

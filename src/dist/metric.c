@@ -1,0 +1,67 @@
+/*
+ * metric.c
+ *		Exact rank distances, from the kernels.
+ */
+#include "dist/metric.h"
+
+#include <math.h>
+
+static const MetricInfo metrics[METRIC_COUNT] = {
+	[METRIC_L2] = {METRIC_L2, "l2", false},
+	[METRIC_IP] = {METRIC_IP, "inner product", false},
+	[METRIC_COSINE] = {METRIC_COSINE, "cosine", true},
+	[METRIC_L1] = {METRIC_L1, "l1", false},
+};
+
+const MetricInfo *
+metric_info(Metric metric)
+{
+	return &metrics[metric];
+}
+
+static double
+cosine_rank(const float sums[3])
+{
+	double		similarity;
+
+	/* by name: a dot product of leftovers over an underflowed zero is no NaN */
+	if (sums[1] == 0 || sums[2] == 0)
+		return NAN;
+
+	/* in double the product of two float norms neither overflows nor vanishes */
+	similarity = sums[0] / sqrt((double) sums[1] * sums[2]);
+
+	/* rounding may step past the ends; both comparisons let NaN through */
+	if (similarity > 1)
+		similarity = 1;
+	else if (similarity < -1)
+		similarity = -1;
+	return 1 - similarity;
+}
+
+double
+metric_rank(Metric metric, const float *a, const float *b, int n)
+{
+	const SimdKernels *simd = simd_get();
+	float		sums[3];
+
+	switch (metric)
+	{
+		case METRIC_L2:
+			return simd->l2sq_f32(a, b, n);
+		case METRIC_IP:
+			return -(double) simd->dot_f32(a, b, n);
+		case METRIC_COSINE:
+			simd->cosine_f32(a, b, n, sums);
+			return cosine_rank(sums);
+		case METRIC_L1:
+			return simd->l1_f32(a, b, n);
+	}
+	return NAN;
+}
+
+double
+metric_shown(Metric metric, double rank)
+{
+	return metric == METRIC_L2 ? sqrt(rank) : rank;
+}

@@ -1,0 +1,7 @@
+/*
+ * simd_avx2.c
+ *		Not there yet: the level is reported as absent.
+ */
+#include "simd/simd_tables.h"
+
+const SimdKernels *const simd_table_avx2 = NULL;

@@ -1,0 +1,172 @@
+/*
+ * simd_scalar.c
+ *		The plain kernels: what every other level is compared with.
+ *
+ * Written to be read, element by element and in order; errors grow linearly
+ * with n.
+ */
+#include "simd/simd_tables.h"
+
+#include <math.h>
+
+static float
+l2sq_f32_scalar(const float *a, const float *b, int n)
+{
+	float		sum = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		float		d = a[i] - b[i];
+
+		sum += d * d;
+	}
+	return sum;
+}
+
+static float
+dot_f32_scalar(const float *a, const float *b, int n)
+{
+	float		sum = 0;
+
+	for (int i = 0; i < n; i++)
+		sum += a[i] * b[i];
+	return sum;
+}
+
+static float
+l1_f32_scalar(const float *a, const float *b, int n)
+{
+	float		sum = 0;
+
+	for (int i = 0; i < n; i++)
+		sum += fabsf(a[i] - b[i]);
+	return sum;
+}
+
+static void
+cosine_f32_scalar(const float *a, const float *b, int n, float sums[3])
+{
+	sums[0] = dot_f32_scalar(a, b, n);
+	sums[1] = dot_f32_scalar(a, a, n);
+	sums[2] = dot_f32_scalar(b, b, n);
+}
+
+static void
+l2sq_f32_batch_scalar(const float *query, const float *const *vecs, int nvecs, int n, float *out)
+{
+	for (int i = 0; i < nvecs; i++)
+		out[i] = l2sq_f32_scalar(query, vecs[i], n);
+}
+
+static void
+dot_f32_batch_scalar(const float *query, const float *const *vecs, int nvecs, int n, float *out)
+{
+	for (int i = 0; i < nvecs; i++)
+		out[i] = dot_f32_scalar(query, vecs[i], n);
+}
+
+static void
+l1_f32_batch_scalar(const float *query, const float *const *vecs, int nvecs, int n, float *out)
+{
+	for (int i = 0; i < nvecs; i++)
+		out[i] = l1_f32_scalar(query, vecs[i], n);
+}
+
+static void
+dot_u4s8_batch_scalar(const int8_t *query, const uint8_t *const *codes, int ncodes, int nbytes, int32_t *out)
+{
+	const int8_t *query_hi = query + (nbytes + 63) / 64 * 64;
+
+	for (int i = 0; i < ncodes; i++)
+	{
+		int32_t		sum = 0;
+
+		for (int j = 0; j < nbytes; j++)
+			sum += (codes[i][j] & 0x0f) * query[j] + (codes[i][j] >> 4) * query_hi[j];
+		out[i] = sum;
+	}
+}
+
+static void
+dot_u8s16_batch_scalar(const int16_t *query, const uint8_t *const *codes, int ncodes, int n, int32_t *out)
+{
+	for (int i = 0; i < ncodes; i++)
+	{
+		/* only the total is promised to fit: let partial sums wrap */
+		uint32_t	sum = 0;
+
+		for (int j = 0; j < n; j++)
+			sum += (uint32_t) (codes[i][j] * query[j]);
+		out[i] = (int32_t) sum;
+	}
+}
+
+static void
+l1_u8_batch_scalar(const float *query, const uint8_t *const *codes, int ncodes, int n,
+				   const float *lo, const float *step, float *out)
+{
+	for (int i = 0; i < ncodes; i++)
+	{
+		float		sum = 0;
+
+		for (int j = 0; j < n; j++)
+			sum += fabsf(query[j] - (lo[i] + step[i] * (float) codes[i][j]));
+		out[i] = sum;
+	}
+}
+
+static void
+l1_u4_batch_scalar(const float *query, const uint8_t *const *codes, int ncodes, int n,
+				   const float *lo, const float *step, float *out)
+{
+	int			nbytes = (n + 1) / 2;
+
+	for (int i = 0; i < ncodes; i++)
+	{
+		float		sum = 0;
+
+		for (int j = 0; j < nbytes; j++)
+			sum += fabsf(query[j] - (lo[i] + step[i] * (float) (codes[i][j] & 0x0f)));
+		for (int j = nbytes; j < n; j++)
+			sum += fabsf(query[j] - (lo[i] + step[i] * (float) (codes[i][j - nbytes] >> 4)));
+		out[i] = sum;
+	}
+}
+
+static void
+fht_f32_scalar(float *x, int n)
+{
+	for (int h = 1; h < n; h *= 2)
+	{
+		for (int i = 0; i < n; i += 2 * h)
+		{
+			for (int j = i; j < i + h; j++)
+			{
+				float		a = x[j];
+				float		b = x[j + h];
+
+				x[j] = a + b;
+				x[j + h] = a - b;
+			}
+		}
+	}
+}
+
+static const SimdKernels kernels = {
+	.level = SIMD_SCALAR,
+	.name = "scalar",
+	.l2sq_f32 = l2sq_f32_scalar,
+	.dot_f32 = dot_f32_scalar,
+	.l1_f32 = l1_f32_scalar,
+	.cosine_f32 = cosine_f32_scalar,
+	.l2sq_f32_batch = l2sq_f32_batch_scalar,
+	.dot_f32_batch = dot_f32_batch_scalar,
+	.l1_f32_batch = l1_f32_batch_scalar,
+	.dot_u4s8_batch = dot_u4s8_batch_scalar,
+	.dot_u8s16_batch = dot_u8s16_batch_scalar,
+	.l1_u8_batch = l1_u8_batch_scalar,
+	.l1_u4_batch = l1_u4_batch_scalar,
+	.fht_f32 = fht_f32_scalar,
+};
+
+const SimdKernels *const simd_table_scalar = &kernels;

@@ -4,7 +4,7 @@ EXTENSION = vecidx
 MODULE_big = vecidx
 DATA = $(wildcard sql/*--*.sql)
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
-HEADERS_ALL = $(wildcard src/*.h src/*/*.h)
+ALL_HEADERS = $(wildcard src/*.h src/*/*.h)
 
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=$(srcdir)/test --load-extension=vecidx
@@ -22,7 +22,7 @@ SIMD_AVX512_FLAGS = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mav
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-$(OBJS): $(HEADERS_ALL)
+$(OBJS): $(ALL_HEADERS)
 
 ifneq ($(filter x86_64 amd64 i386 i686,$(shell uname -m)),)
 src/simd/simd_avx2.o: CFLAGS += $(SIMD_AVX2_FLAGS)

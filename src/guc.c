@@ -38,6 +38,8 @@ double		hnsw_scan_mem_multiplier;
 static bool
 simd_check(int *newval, void **extra, GucSource source)
 {
+	(void) extra;
+	(void) source;
 	if (*newval != SIMD_SETTING_AUTO && simd_kernels_for((SimdLevel) *newval) == NULL)
 	{
 		GUC_check_errdetail("This processor or build has no such instruction set.");
@@ -50,6 +52,7 @@ simd_check(int *newval, void **extra, GucSource source)
 static void
 simd_assign(int newval, void *extra)
 {
+	(void) extra;
 	if (newval == SIMD_SETTING_AUTO)
 		simd_use_best();
 	else

@@ -8,6 +8,11 @@ ALL_HEADERS = $(wildcard src/*.h src/*/*.h)
 
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=$(srcdir)/test --load-extension=vecidx
+ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
+# The output directory is where PostgreSQL 15 looks for expected/.
+ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. --load-extension=vecidx
+# make tapcheck: the TAP tests, against the installed extension.
+PROVE_TESTS ?= test/t/*.pl
 
 PG_CONFIG ?= pg_config
 
@@ -30,3 +35,7 @@ src/simd/simd_avx2.bc: BITCODE_CFLAGS += $(SIMD_AVX2_FLAGS)
 src/simd/simd_avx512.o: CFLAGS += $(SIMD_AVX512_FLAGS)
 src/simd/simd_avx512.bc: BITCODE_CFLAGS += $(SIMD_AVX512_FLAGS)
 endif
+
+.PHONY: tapcheck
+tapcheck:
+	$(prove_installcheck)

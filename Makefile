@@ -21,21 +21,24 @@ PG_CPPFLAGS = -I$(srcdir)/src -isystem $(shell $(PG_CONFIG) --includedir-server)
 # -O3 -fno-math-errno: for the kernels; both are safe for exact arithmetic.
 PG_CFLAGS = -std=gnu11 -Wextra -O3 -fno-math-errno
 
-SIMD_AVX2_FLAGS = -mavx2 -mfma -mf16c
-SIMD_AVX512_FLAGS = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c
-
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
 $(OBJS): $(ALL_HEADERS)
 
-ifneq ($(filter x86_64 amd64 i386 i686,$(shell uname -m)),)
-src/simd/simd_avx2.o: CFLAGS += $(SIMD_AVX2_FLAGS)
-src/simd/simd_avx2.bc: BITCODE_CFLAGS += $(SIMD_AVX2_FLAGS)
-src/simd/simd_avx512.o: CFLAGS += $(SIMD_AVX512_FLAGS)
-src/simd/simd_avx512.bc: BITCODE_CFLAGS += $(SIMD_AVX512_FLAGS)
-endif
-
 .PHONY: tapcheck
 tapcheck:
 	$(prove_installcheck)
+
+SIMD_DIR = src/simd
+include $(srcdir)/src/simd/simd.mk
+
+# Without a server: test/unit has its own objects and flags.
+.PHONY: unit kernel-bench
+unit kernel-bench:
+	$(MAKE) -C $(srcdir)/test/unit $@
+
+clean: unit-clean
+.PHONY: unit-clean
+unit-clean:
+	rm -rf $(srcdir)/test/unit/build

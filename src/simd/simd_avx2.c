@@ -1,7 +1,147 @@
 /*
  * simd_avx2.c
- *		Not there yet: the level is reported as absent.
+ *		The kernels on AVX2, FMA and F16C: primitives for simd_impl.h.
  */
 #include "simd/simd_tables.h"
 
+#if defined(__AVX2__) && defined(__FMA__)
+
+#include <simde/x86/avx2.h>
+#include <simde/x86/fma.h>
+
+#define KERNEL(name) name##_avx2
+#define KERNEL_LEVEL SIMD_AVX2
+#define KERNEL_LEVEL_NAME "avx2"
+#define F32_GROUP 2
+
+#define VF simde__m256
+#define VF_LANES 8
+
+#define vf_zero() simde_mm256_setzero_ps()
+#define vf_set1(x) simde_mm256_set1_ps(x)
+#define vf_load(p) simde_mm256_loadu_ps(p)
+#define vf_store(p, v) simde_mm256_storeu_ps(p, v)
+#define vf_add(a, b) simde_mm256_add_ps(a, b)
+#define vf_sub(a, b) simde_mm256_sub_ps(a, b)
+#define vf_abs(v) simde_mm256_andnot_ps(simde_mm256_set1_ps(-0.0f), v)
+#define vf_fma(a, b, c) simde_mm256_fmadd_ps(a, b, c)
+
+/* k ones, then zeros: a window on this table */
+static const int32_t part_masks[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+
+#define vf_mask(k) simde_mm256_loadu_si256((const simde__m256i *) (part_masks + 8 - (k)))
+/* masked-out lanes of a load are neither read nor faulted on */
+#define vf_load_part(p, k) simde_mm256_maskload_ps(p, vf_mask(k))
+#define vf_keep_part(v, k) simde_mm256_and_ps(v, simde_mm256_castsi256_ps(vf_mask(k)))
+
+SIMD_INLINE float
+vf_sum(simde__m256 v)
+{
+	simde__m128 h4 = simde_mm_add_ps(simde_mm256_castps256_ps128(v), simde_mm256_extractf128_ps(v, 1));
+	simde__m128 h2 = simde_mm_add_ps(h4, simde_mm_movehl_ps(h4, h4));
+
+	return simde_mm_cvtss_f32(simde_mm_add_ss(h2, simde_mm_movehdup_ps(h2)));
+}
+
+SIMD_INLINE simde__m256i
+vi_u8(const uint8_t *p)
+{
+	return simde_mm256_cvtepu8_epi32(simde_mm_loadl_epi64((const simde__m128i *) p));
+}
+
+#define vf_u8(p) simde_mm256_cvtepi32_ps(vi_u8(p))
+#define vf_lo4(p) simde_mm256_cvtepi32_ps(simde_mm256_and_si256(vi_u8(p), simde_mm256_set1_epi32(0x0f)))
+#define vf_hi4(p) simde_mm256_cvtepi32_ps(simde_mm256_srli_epi32(vi_u8(p), 4))
+
+/* partner + lane or partner - lane, by a constant of signs */
+#define vf_butterfly(v, h) simde_mm256_add_ps(vf_swap##h(v), simde_mm256_xor_ps(v, vf_odd##h))
+#define vf_swap1(v) simde_mm256_permute_ps(v, 0xb1)
+#define vf_swap2(v) simde_mm256_permute_ps(v, 0x4e)
+#define vf_swap4(v) simde_mm256_permute2f128_ps(v, v, 1)
+#define vf_odd1 simde_mm256_setr_ps(0, -0.0f, 0, -0.0f, 0, -0.0f, 0, -0.0f)
+#define vf_odd2 simde_mm256_setr_ps(0, 0, -0.0f, -0.0f, 0, 0, -0.0f, -0.0f)
+#define vf_odd4 simde_mm256_setr_ps(0, 0, 0, 0, -0.0f, -0.0f, -0.0f, -0.0f)
+
+typedef simde__m256i U4Sum;
+
+#define u4_zero() simde_mm256_setzero_si256()
+#define u4_total(sum) (sum)
+
+/*
+ * maddubs saturates at int16: a nibble pair gives at most 2 * 15 * 127, and
+ * four of those are added before they widen to int32.
+ */
+SIMD_INLINE simde__m256i
+u4_step(simde__m256i sum, const uint8_t *code, const int8_t *query_lo, const int8_t *query_hi)
+{
+	const simde__m256i nibble = simde_mm256_set1_epi8(0x0f);
+	simde__m256i c0 = simde_mm256_loadu_si256((const simde__m256i *) code);
+	simde__m256i c1 = simde_mm256_loadu_si256((const simde__m256i *) (code + 32));
+	simde__m256i lo0 = simde_mm256_and_si256(c0, nibble);
+	simde__m256i lo1 = simde_mm256_and_si256(c1, nibble);
+	simde__m256i hi0 = simde_mm256_and_si256(simde_mm256_srli_epi16(c0, 4), nibble);
+	simde__m256i hi1 = simde_mm256_and_si256(simde_mm256_srli_epi16(c1, 4), nibble);
+	simde__m256i p;
+
+	lo0 = simde_mm256_maddubs_epi16(lo0, simde_mm256_loadu_si256((const simde__m256i *) query_lo));
+	lo1 = simde_mm256_maddubs_epi16(lo1, simde_mm256_loadu_si256((const simde__m256i *) (query_lo + 32)));
+	hi0 = simde_mm256_maddubs_epi16(hi0, simde_mm256_loadu_si256((const simde__m256i *) query_hi));
+	hi1 = simde_mm256_maddubs_epi16(hi1, simde_mm256_loadu_si256((const simde__m256i *) (query_hi + 32)));
+	p = simde_mm256_add_epi16(simde_mm256_add_epi16(lo0, hi0), simde_mm256_add_epi16(lo1, hi1));
+	return simde_mm256_add_epi32(sum, simde_mm256_madd_epi16(p, simde_mm256_set1_epi16(1)));
+}
+
+typedef simde__m256i U8Sum;
+
+#define u8_zero() simde_mm256_setzero_si256()
+#define u8_total(sum) (sum)
+
+SIMD_INLINE simde__m256i
+u8_madd(const uint8_t *code, const int16_t *query)
+{
+	return simde_mm256_madd_epi16(simde_mm256_cvtepu8_epi16(simde_mm_loadu_si128((const simde__m128i *) code)),
+								  simde_mm256_loadu_si256((const simde__m256i *) query));
+}
+
+SIMD_INLINE simde__m256i
+u8_step(simde__m256i sum, const uint8_t *code, const int16_t *query)
+{
+	simde__m256i p01 = simde_mm256_add_epi32(u8_madd(code, query), u8_madd(code + 16, query + 16));
+	simde__m256i p23 = simde_mm256_add_epi32(u8_madd(code + 32, query + 32), u8_madd(code + 48, query + 48));
+
+	return simde_mm256_add_epi32(sum, simde_mm256_add_epi32(p01, p23));
+}
+
+SIMD_INLINE simde__m128i
+vi_half(simde__m256i v)
+{
+	return simde_mm_add_epi32(simde_mm256_castsi256_si128(v), simde_mm256_extracti128_si256(v, 1));
+}
+
+SIMD_INLINE int32_t
+vi_sum(simde__m256i v)
+{
+	simde__m128i h4 = vi_half(v);
+	simde__m128i h2 = simde_mm_add_epi32(h4, simde_mm_shuffle_epi32(h4, 0x4e));
+
+	return simde_mm_cvtsi128_si32(simde_mm_add_epi32(h2, simde_mm_shuffle_epi32(h2, 0xb1)));
+}
+
+SIMD_INLINE void
+vi_sum4(simde__m256i v0, simde__m256i v1, simde__m256i v2, simde__m256i v3, int32_t *out)
+{
+	simde__m128i h01 = simde_mm_hadd_epi32(vi_half(v0), vi_half(v1));
+	simde__m128i h23 = simde_mm_hadd_epi32(vi_half(v2), vi_half(v3));
+
+	simde_mm_storeu_si128((simde__m128i *) out, simde_mm_hadd_epi32(h01, h23));
+}
+
+#include "simd/simd_impl.h"
+
+const SimdKernels *const simd_table_avx2 = &kernels;
+
+#else
+
 const SimdKernels *const simd_table_avx2 = NULL;
+
+#endif

@@ -1,7 +1,170 @@
 /*
  * simd_baseline.c
- *		Not there yet: the level is reported as absent.
+ *		The kernels on 128 bits, SSE2 or by SIMDe NEON and others: primitives
+ *		for simd_impl.h.
  */
 #include "simd/simd_tables.h"
 
-const SimdKernels *const simd_table_baseline = NULL;
+#include <string.h>
+
+#include <simde/x86/sse2.h>
+#include <simde/x86/fma.h>
+
+#define KERNEL(name) name##_baseline
+#define KERNEL_LEVEL SIMD_BASELINE
+#define KERNEL_LEVEL_NAME "baseline"
+#define F32_GROUP 2
+
+#define VF simde__m128
+#define VF_LANES 4
+
+#define vf_zero() simde_mm_setzero_ps()
+#define vf_set1(x) simde_mm_set1_ps(x)
+#define vf_load(p) simde_mm_loadu_ps(p)
+#define vf_store(p, v) simde_mm_storeu_ps(p, v)
+#define vf_add(a, b) simde_mm_add_ps(a, b)
+#define vf_sub(a, b) simde_mm_sub_ps(a, b)
+#define vf_abs(v) simde_mm_andnot_ps(simde_mm_set1_ps(-0.0f), v)
+
+/* fused on NEON; SIMDe's own fallback is an element loop, so spell out SSE2's */
+#if defined(SIMDE_X86_SSE2_NATIVE)
+#define vf_fma(a, b, c) simde_mm_add_ps(simde_mm_mul_ps(a, b), c)
+#else
+#define vf_fma(a, b, c) simde_mm_fmadd_ps(a, b, c)
+#endif
+
+SIMD_INLINE simde__m128
+vf_load_part(const float *p, int k)
+{
+	simde__m128 head;
+
+	if (k == 1)
+		return simde_mm_load_ss(p);
+	head = simde_mm_castsi128_ps(simde_mm_loadl_epi64((const simde__m128i *) p));
+	return k == 2 ? head : simde_mm_movelh_ps(head, simde_mm_load_ss(p + 2));
+}
+
+SIMD_INLINE simde__m128
+vf_keep_part(simde__m128 v, int k)
+{
+	static const int32_t masks[8] = {-1, -1, -1, -1, 0, 0, 0, 0};
+
+	return simde_mm_and_ps(v, simde_mm_castsi128_ps(simde_mm_loadu_si128((const simde__m128i *) (masks + 4 - k))));
+}
+
+SIMD_INLINE float
+vf_sum(simde__m128 v)
+{
+	simde__m128 h2 = simde_mm_add_ps(v, simde_mm_movehl_ps(v, v));
+
+	return simde_mm_cvtss_f32(simde_mm_add_ss(h2, simde_mm_shuffle_ps(h2, h2, 0xb1)));
+}
+
+SIMD_INLINE simde__m128i
+vi_u8(const uint8_t *p)
+{
+	int32_t		bytes;
+	simde__m128i b;
+
+	memcpy(&bytes, p, sizeof(bytes));
+	b = simde_mm_unpacklo_epi8(simde_mm_cvtsi32_si128(bytes), simde_mm_setzero_si128());
+	return simde_mm_unpacklo_epi16(b, simde_mm_setzero_si128());
+}
+
+#define vf_u8(p) simde_mm_cvtepi32_ps(vi_u8(p))
+#define vf_lo4(p) simde_mm_cvtepi32_ps(simde_mm_and_si128(vi_u8(p), simde_mm_set1_epi32(0x0f)))
+#define vf_hi4(p) simde_mm_cvtepi32_ps(simde_mm_srli_epi32(vi_u8(p), 4))
+
+/* partner + lane or partner - lane, by a constant of signs */
+#define vf_butterfly(v, h) simde_mm_add_ps(vf_swap##h(v), simde_mm_xor_ps(v, vf_odd##h))
+#define vf_swap1(v) simde_mm_shuffle_ps(v, v, 0xb1)
+#define vf_swap2(v) simde_mm_shuffle_ps(v, v, 0x4e)
+#define vf_odd1 simde_mm_setr_ps(0, -0.0f, 0, -0.0f)
+#define vf_odd2 simde_mm_setr_ps(0, 0, -0.0f, -0.0f)
+
+typedef simde__m128i U4Sum;
+
+#define u4_zero() simde_mm_setzero_si128()
+#define u4_total(sum) (sum)
+
+#define vi_load(p) simde_mm_loadu_si128((const simde__m128i *) (p))
+/* bytes of even and of odd number, widened in place to int16 */
+#define vi_even_s8(v) simde_mm_srai_epi16(simde_mm_slli_epi16(v, 8), 8)
+#define vi_odd_s8(v) simde_mm_srai_epi16(v, 8)
+
+/*
+ * SSE2 multiplies int16 only.  A 16-bit word of the code holds four nibbles,
+ * low and high of an even and of an odd byte: each kind meets the query
+ * bytes of its kind, and nothing is moved between lanes.  At most
+ * 4 * 15 * 127 in an int16 lane before madd widens it.
+ */
+SIMD_INLINE simde__m128i
+u4_step16(simde__m128i sum, const uint8_t *code, const int8_t *query_lo, const int8_t *query_hi)
+{
+	const simde__m128i nibble = simde_mm_set1_epi16(0x0f);
+	simde__m128i c = vi_load(code);
+	simde__m128i ql = vi_load(query_lo);
+	simde__m128i qh = vi_load(query_hi);
+	simde__m128i p0 = simde_mm_mullo_epi16(simde_mm_and_si128(c, nibble), vi_even_s8(ql));
+	simde__m128i p1 = simde_mm_mullo_epi16(simde_mm_and_si128(simde_mm_srli_epi16(c, 4), nibble), vi_even_s8(qh));
+	simde__m128i p2 = simde_mm_mullo_epi16(simde_mm_and_si128(simde_mm_srli_epi16(c, 8), nibble), vi_odd_s8(ql));
+	simde__m128i p3 = simde_mm_mullo_epi16(simde_mm_srli_epi16(c, 12), vi_odd_s8(qh));
+	simde__m128i p = simde_mm_add_epi16(simde_mm_add_epi16(p0, p1), simde_mm_add_epi16(p2, p3));
+
+	return simde_mm_add_epi32(sum, simde_mm_madd_epi16(p, simde_mm_set1_epi16(1)));
+}
+
+SIMD_INLINE simde__m128i
+u4_step(simde__m128i sum, const uint8_t *code, const int8_t *query_lo, const int8_t *query_hi)
+{
+	SIMD_UNROLL
+	for (int i = 0; i < 64; i += 16)
+		sum = u4_step16(sum, code + i, query_lo + i, query_hi + i);
+	return sum;
+}
+
+typedef simde__m128i U8Sum;
+
+#define u8_zero() simde_mm_setzero_si128()
+#define u8_total(sum) (sum)
+
+SIMD_INLINE simde__m128i
+u8_step(simde__m128i sum, const uint8_t *code, const int16_t *query)
+{
+	const simde__m128i zero = simde_mm_setzero_si128();
+
+	SIMD_UNROLL
+	for (int i = 0; i < 64; i += 16)
+	{
+		simde__m128i c = vi_load(code + i);
+		simde__m128i p0 = simde_mm_madd_epi16(simde_mm_unpacklo_epi8(c, zero), vi_load(query + i));
+		simde__m128i p1 = simde_mm_madd_epi16(simde_mm_unpackhi_epi8(c, zero), vi_load(query + i + 8));
+
+		sum = simde_mm_add_epi32(sum, simde_mm_add_epi32(p0, p1));
+	}
+	return sum;
+}
+
+SIMD_INLINE int32_t
+vi_sum(simde__m128i v)
+{
+	simde__m128i h2 = simde_mm_add_epi32(v, simde_mm_shuffle_epi32(v, 0x4e));
+
+	return simde_mm_cvtsi128_si32(simde_mm_add_epi32(h2, simde_mm_shuffle_epi32(h2, 0xb1)));
+}
+
+/* transpose two lanes, add; transpose the others, add */
+SIMD_INLINE void
+vi_sum4(simde__m128i v0, simde__m128i v1, simde__m128i v2, simde__m128i v3, int32_t *out)
+{
+	simde__m128i h01 = simde_mm_add_epi32(simde_mm_unpacklo_epi32(v0, v1), simde_mm_unpackhi_epi32(v0, v1));
+	simde__m128i h23 = simde_mm_add_epi32(simde_mm_unpacklo_epi32(v2, v3), simde_mm_unpackhi_epi32(v2, v3));
+
+	simde_mm_storeu_si128((simde__m128i *) out,
+						  simde_mm_add_epi32(simde_mm_unpacklo_epi64(h01, h23),
+											 simde_mm_unpackhi_epi64(h01, h23)));
+}
+
+#include "simd/simd_impl.h"
+
+const SimdKernels *const simd_table_baseline = &kernels;

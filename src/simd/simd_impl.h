@@ -1,0 +1,481 @@
+/*
+ * simd_impl.h
+ *		The kernels of one instruction-set level: a template.
+ *
+ * No include guard: an instance file (simd_baseline.c, simd_avx2.c,
+ * simd_avx512.c) defines the primitives listed below, then includes this
+ * file, which ends in the level's table.
+ *
+ *	KERNEL(name)		name with the level as suffix, so that profiles tell
+ *	KERNEL_LEVEL		the SimdLevel
+ *	KERNEL_LEVEL_NAME	its name
+ *	F32_GROUP			vectors scored together; F32_ACCS * F32_GROUP sums
+ *						should stay in registers
+ *
+ * Floats: VF is a vector of VF_LANES floats.
+ *	vf_zero() vf_set1(x) vf_load(p) vf_store(p, v)
+ *	vf_load_part(p, k)	first k lanes, 0 < k < VF_LANES, zero in the others;
+ *						touches no byte past p + k
+ *	vf_keep_part(v, k)	the same of a register
+ *	vf_add vf_sub vf_abs
+ *	vf_fma(a, b, c)		a * b + c, one rounding where the level has it
+ *	vf_sum(v)			of all lanes
+ *	vf_u8(p) vf_lo4(p) vf_hi4(p)	the next VF_LANES bytes, or their low or
+ *						high nibbles, as floats
+ *	vf_butterfly(v, h)	one Walsh-Hadamard stage between lanes h apart,
+ *						h a constant below VF_LANES
+ *
+ * Integers: sums of 64 code bytes at a time into an accumulator.
+ *	U4Sum, u4_zero(), u4_step(sum, code, query_lo, query_hi), u4_total(sum)
+ *	U8Sum, u8_zero(), u8_step(sum, code, query), u8_total(sum)
+ *	vi_sum(v) and, four at once, vi_sum4(v0, v1, v2, v3, out), of what
+ *	u4_total() and u8_total() give
+ */
+#include "simd/simd_tables.h"
+
+/*
+ * Independent sums of one vector: enough to cover the latency of the adds.
+ * The order in which elements go to sums is the same in every float kernel
+ * (F32_WALK), and so is how the sums are put together (f32_total): this is
+ * what makes batch, pair and cosine forms agree to the bit.
+ */
+#define F32_ACCS 4
+
+/*
+ * Walk n elements.  full(k, i) adds elements i .. i + VF_LANES to sum k;
+ * part(k, i, left) adds the last left of them, fewer than VF_LANES.
+ */
+#define F32_WALK(n, full, part) \
+	do { \
+		int			i_ = 0; \
+		int			n_ = (n); \
+		for (; i_ <= n_ - 4 * VF_LANES; i_ += 4 * VF_LANES) \
+		{ \
+			full(0, i_); \
+			full(1, i_ + VF_LANES); \
+			full(2, i_ + 2 * VF_LANES); \
+			full(3, i_ + 3 * VF_LANES); \
+		} \
+		if (i_ <= n_ - VF_LANES) \
+		{ \
+			full(0, i_); \
+			i_ += VF_LANES; \
+			if (i_ <= n_ - VF_LANES) \
+			{ \
+				full(1, i_); \
+				i_ += VF_LANES; \
+				if (i_ <= n_ - VF_LANES) \
+				{ \
+					full(2, i_); \
+					i_ += VF_LANES; \
+				} \
+			} \
+		} \
+		if (i_ < n_) \
+			part(3, i_, n_ - i_); \
+	} while (0)
+
+typedef enum F32Op
+{
+	OP_L2SQ,
+	OP_DOT,
+	OP_L1
+} F32Op;
+
+/* op is a constant wherever this is inlined */
+SIMD_INLINE VF
+f32_step(F32Op op, VF sum, VF a, VF b)
+{
+	VF			d;
+
+	if (op == OP_DOT)
+		return vf_fma(a, b, sum);
+	d = vf_sub(a, b);
+	return op == OP_L2SQ ? vf_fma(d, d, sum) : vf_add(sum, vf_abs(d));
+}
+
+SIMD_INLINE float
+f32_total(const VF *sums)
+{
+	return vf_sum(vf_add(vf_add(sums[0], sums[1]), vf_add(sums[2], sums[3])));
+}
+
+/* The query against `width` vectors, at most F32_GROUP and a constant. */
+SIMD_INLINE void
+f32_group(F32Op op, int width, const float *query, const float *const *vecs, int n, float *out)
+{
+	VF			sums[F32_GROUP][F32_ACCS];
+	const float *vec[F32_GROUP];
+
+	SIMD_UNROLL
+	for (int v = 0; v < width; v++)
+	{
+		vec[v] = vecs[v];
+		sums[v][0] = sums[v][1] = sums[v][2] = sums[v][3] = vf_zero();
+	}
+
+#define FULL(k, i) \
+	do { \
+		VF			q_ = vf_load(query + (i)); \
+		SIMD_UNROLL \
+		for (int v = 0; v < width; v++) \
+			sums[v][k] = f32_step(op, sums[v][k], q_, vf_load(vec[v] + (i))); \
+	} while (0)
+#define PART(k, i, left) \
+	do { \
+		VF			q_ = vf_load_part(query + (i), left); \
+		SIMD_UNROLL \
+		for (int v = 0; v < width; v++) \
+			sums[v][k] = f32_step(op, sums[v][k], q_, vf_load_part(vec[v] + (i), left)); \
+	} while (0)
+
+	F32_WALK(n, FULL, PART);
+
+#undef FULL
+#undef PART
+
+	SIMD_UNROLL
+	for (int v = 0; v < width; v++)
+		out[v] = f32_total(sums[v]);
+}
+
+SIMD_INLINE void
+f32_batch(F32Op op, const float *query, const float *const *vecs, int nvecs, int n, float *out)
+{
+	int			i = 0;
+
+	for (; i <= nvecs - F32_GROUP; i += F32_GROUP)
+		f32_group(op, F32_GROUP, query, vecs + i, n, out + i);
+	for (; i < nvecs; i++)
+		f32_group(op, 1, query, vecs + i, n, out + i);
+}
+
+static float
+KERNEL(l2sq_f32) (const float *a, const float *b, int n)
+{
+	float		out;
+
+	f32_group(OP_L2SQ, 1, a, &b, n, &out);
+	return out;
+}
+
+static float
+KERNEL(dot_f32) (const float *a, const float *b, int n)
+{
+	float		out;
+
+	f32_group(OP_DOT, 1, a, &b, n, &out);
+	return out;
+}
+
+static float
+KERNEL(l1_f32) (const float *a, const float *b, int n)
+{
+	float		out;
+
+	f32_group(OP_L1, 1, a, &b, n, &out);
+	return out;
+}
+
+static void
+KERNEL(cosine_f32) (const float *a, const float *b, int n, float sums[3])
+{
+	VF			ab[F32_ACCS];
+	VF			aa[F32_ACCS];
+	VF			bb[F32_ACCS];
+
+	SIMD_UNROLL
+	for (int k = 0; k < F32_ACCS; k++)
+		ab[k] = aa[k] = bb[k] = vf_zero();
+
+#define ADD(k, a_, b_) \
+	do { \
+		ab[k] = f32_step(OP_DOT, ab[k], a_, b_); \
+		aa[k] = f32_step(OP_DOT, aa[k], a_, a_); \
+		bb[k] = f32_step(OP_DOT, bb[k], b_, b_); \
+	} while (0)
+#define FULL(k, i) \
+	do { \
+		VF			a_ = vf_load(a + (i)); \
+		VF			b_ = vf_load(b + (i)); \
+		ADD(k, a_, b_); \
+	} while (0)
+#define PART(k, i, left) \
+	do { \
+		VF			a_ = vf_load_part(a + (i), left); \
+		VF			b_ = vf_load_part(b + (i), left); \
+		ADD(k, a_, b_); \
+	} while (0)
+
+	F32_WALK(n, FULL, PART);
+
+#undef ADD
+#undef FULL
+#undef PART
+
+	sums[0] = f32_total(ab);
+	sums[1] = f32_total(aa);
+	sums[2] = f32_total(bb);
+}
+
+static void
+KERNEL(l2sq_f32_batch) (const float *query, const float *const *vecs, int nvecs, int n, float *out)
+{
+	f32_batch(OP_L2SQ, query, vecs, nvecs, n, out);
+}
+
+static void
+KERNEL(dot_f32_batch) (const float *query, const float *const *vecs, int nvecs, int n, float *out)
+{
+	f32_batch(OP_DOT, query, vecs, nvecs, n, out);
+}
+
+static void
+KERNEL(l1_f32_batch) (const float *query, const float *const *vecs, int nvecs, int n, float *out)
+{
+	f32_batch(OP_L1, query, vecs, nvecs, n, out);
+}
+
+/*
+ * Codes go four at a time: each query vector is loaded once for the four,
+ * their sums do not wait for each other, and one transposition adds up the
+ * lanes of all four.
+ */
+#define CODE_GROUP 4
+
+static void
+KERNEL(dot_u4s8_batch) (const int8_t *query, const uint8_t *const *codes, int ncodes, int nbytes, int32_t *out)
+{
+	int			padded = (nbytes + 63) & ~63;
+	const int8_t *query_hi = query + padded;
+	int			i = 0;
+
+	for (; i <= ncodes - CODE_GROUP; i += CODE_GROUP)
+	{
+		const uint8_t *c0 = codes[i];
+		const uint8_t *c1 = codes[i + 1];
+		const uint8_t *c2 = codes[i + 2];
+		const uint8_t *c3 = codes[i + 3];
+		U4Sum		s0 = u4_zero();
+		U4Sum		s1 = u4_zero();
+		U4Sum		s2 = u4_zero();
+		U4Sum		s3 = u4_zero();
+
+		for (int j = 0; j < padded; j += 64)
+		{
+			s0 = u4_step(s0, c0 + j, query + j, query_hi + j);
+			s1 = u4_step(s1, c1 + j, query + j, query_hi + j);
+			s2 = u4_step(s2, c2 + j, query + j, query_hi + j);
+			s3 = u4_step(s3, c3 + j, query + j, query_hi + j);
+		}
+		vi_sum4(u4_total(s0), u4_total(s1), u4_total(s2), u4_total(s3), out + i);
+	}
+	for (; i < ncodes; i++)
+	{
+		const uint8_t *code = codes[i];
+		U4Sum		sum = u4_zero();
+
+		for (int j = 0; j < padded; j += 64)
+			sum = u4_step(sum, code + j, query + j, query_hi + j);
+		out[i] = vi_sum(u4_total(sum));
+	}
+}
+
+static void
+KERNEL(dot_u8s16_batch) (const int16_t *query, const uint8_t *const *codes, int ncodes, int n, int32_t *out)
+{
+	int			padded = (n + 63) & ~63;
+	int			i = 0;
+
+	for (; i <= ncodes - CODE_GROUP; i += CODE_GROUP)
+	{
+		const uint8_t *c0 = codes[i];
+		const uint8_t *c1 = codes[i + 1];
+		const uint8_t *c2 = codes[i + 2];
+		const uint8_t *c3 = codes[i + 3];
+		U8Sum		s0 = u8_zero();
+		U8Sum		s1 = u8_zero();
+		U8Sum		s2 = u8_zero();
+		U8Sum		s3 = u8_zero();
+
+		for (int j = 0; j < padded; j += 64)
+		{
+			s0 = u8_step(s0, c0 + j, query + j);
+			s1 = u8_step(s1, c1 + j, query + j);
+			s2 = u8_step(s2, c2 + j, query + j);
+			s3 = u8_step(s3, c3 + j, query + j);
+		}
+		vi_sum4(u8_total(s0), u8_total(s1), u8_total(s2), u8_total(s3), out + i);
+	}
+	for (; i < ncodes; i++)
+	{
+		const uint8_t *code = codes[i];
+		U8Sum		sum = u8_zero();
+
+		for (int j = 0; j < padded; j += 64)
+			sum = u8_step(sum, code + j, query + j);
+		out[i] = vi_sum(u8_total(sum));
+	}
+}
+
+/* Lanes of padding hold a grid point, not zero: they are cut off after abs. */
+#define L1_TERM(decode, q, i) \
+	vf_abs(vf_sub(q, vf_fma(vstep, decode(code + (i)), vlo)))
+#define L1_FULL(decode, k, i) \
+	(sums[k] = vf_add(sums[k], L1_TERM(decode, vf_load(query + (i)), i)))
+#define L1_PART(decode, k, i, left) \
+	(sums[k] = vf_add(sums[k], vf_keep_part(L1_TERM(decode, vf_load_part(query + (i), left), i), left)))
+
+static void
+KERNEL(l1_u8_batch) (const float *query, const uint8_t *const *codes, int ncodes, int n,
+					 const float *lo, const float *step, float *out)
+{
+#define FULL(k, i) L1_FULL(vf_u8, k, i)
+#define PART(k, i, left) L1_PART(vf_u8, k, i, left)
+
+	for (int c = 0; c < ncodes; c++)
+	{
+		const uint8_t *code = codes[c];
+		VF			vlo = vf_set1(lo[c]);
+		VF			vstep = vf_set1(step[c]);
+		VF			sums[F32_ACCS];
+
+		sums[0] = sums[1] = sums[2] = sums[3] = vf_zero();
+		F32_WALK(n, FULL, PART);
+		out[c] = f32_total(sums);
+	}
+
+#undef FULL
+#undef PART
+}
+
+static void
+KERNEL(l1_u4_batch) (const float *queries, const uint8_t *const *codes, int ncodes, int n,
+					 const float *lo, const float *step, float *out)
+{
+	int			nbytes = (n + 1) / 2;
+
+#define LO_FULL(k, i) L1_FULL(vf_lo4, k, i)
+#define LO_PART(k, i, left) L1_PART(vf_lo4, k, i, left)
+#define HI_FULL(k, i) L1_FULL(vf_hi4, k, i)
+#define HI_PART(k, i, left) L1_PART(vf_hi4, k, i, left)
+
+	for (int c = 0; c < ncodes; c++)
+	{
+		const float *query = queries;
+		const uint8_t *code = codes[c];
+		VF			vlo = vf_set1(lo[c]);
+		VF			vstep = vf_set1(step[c]);
+		VF			sums[F32_ACCS];
+
+		sums[0] = sums[1] = sums[2] = sums[3] = vf_zero();
+		F32_WALK(nbytes, LO_FULL, LO_PART);
+		query += nbytes;
+		F32_WALK(n - nbytes, HI_FULL, HI_PART);
+		out[c] = f32_total(sums);
+	}
+
+#undef LO_FULL
+#undef LO_PART
+#undef HI_FULL
+#undef HI_PART
+}
+
+#undef L1_TERM
+#undef L1_FULL
+#undef L1_PART
+
+/* Two stages in one pass over memory: a and b are h apart, c and d as well, a and c 2h. */
+SIMD_INLINE void
+fht_pass4(float *x, int n, int h)
+{
+	for (int i = 0; i < n; i += 4 * h)
+	{
+		for (float *p = x + i; p < x + i + h; p += VF_LANES)
+		{
+			VF			a = vf_load(p);
+			VF			b = vf_load(p + h);
+			VF			c = vf_load(p + 2 * h);
+			VF			d = vf_load(p + 3 * h);
+			VF			a_plus_b = vf_add(a, b);
+			VF			a_less_b = vf_sub(a, b);
+			VF			c_plus_d = vf_add(c, d);
+			VF			c_less_d = vf_sub(c, d);
+
+			vf_store(p, vf_add(a_plus_b, c_plus_d));
+			vf_store(p + h, vf_add(a_less_b, c_less_d));
+			vf_store(p + 2 * h, vf_sub(a_plus_b, c_plus_d));
+			vf_store(p + 3 * h, vf_sub(a_less_b, c_less_d));
+		}
+	}
+}
+
+SIMD_INLINE void
+fht_pass2(float *x, int n, int h)
+{
+	for (int i = 0; i < n; i += 2 * h)
+	{
+		for (float *p = x + i; p < x + i + h; p += VF_LANES)
+		{
+			VF			a = vf_load(p);
+			VF			b = vf_load(p + h);
+
+			vf_store(p, vf_add(a, b));
+			vf_store(p + h, vf_sub(a, b));
+		}
+	}
+}
+
+/*
+ * Stages in the order of the plain form, each a sum and a difference of the
+ * same operands: the result is the same at every level, to the bit, so that
+ * a code does not depend on the machine that made it.
+ */
+static void
+KERNEL(fht_f32) (float *x, int n)
+{
+	int			h = VF_LANES;
+
+	if (n < VF_LANES)
+	{
+		simd_table_scalar->fht_f32(x, n);
+		return;
+	}
+
+	for (int i = 0; i < n; i += VF_LANES)
+	{
+		VF			v = vf_load(x + i);
+
+		v = vf_butterfly(v, 1);
+		v = vf_butterfly(v, 2);
+#if VF_LANES > 4
+		v = vf_butterfly(v, 4);
+#endif
+#if VF_LANES > 8
+		v = vf_butterfly(v, 8);
+#endif
+		vf_store(x + i, v);
+	}
+
+	for (; h <= n / 4; h *= 4)
+		fht_pass4(x, n, h);
+	if (h < n)
+		fht_pass2(x, n, h);
+}
+
+static const SimdKernels kernels = {
+	.level = KERNEL_LEVEL,
+	.name = KERNEL_LEVEL_NAME,
+	.l2sq_f32 = KERNEL(l2sq_f32),
+	.dot_f32 = KERNEL(dot_f32),
+	.l1_f32 = KERNEL(l1_f32),
+	.cosine_f32 = KERNEL(cosine_f32),
+	.l2sq_f32_batch = KERNEL(l2sq_f32_batch),
+	.dot_f32_batch = KERNEL(dot_f32_batch),
+	.l1_f32_batch = KERNEL(l1_f32_batch),
+	.dot_u4s8_batch = KERNEL(dot_u4s8_batch),
+	.dot_u8s16_batch = KERNEL(dot_u8s16_batch),
+	.l1_u8_batch = KERNEL(l1_u8_batch),
+	.l1_u4_batch = KERNEL(l1_u4_batch),
+	.fht_f32 = KERNEL(fht_f32),
+};

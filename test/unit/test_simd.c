@@ -1,0 +1,614 @@
+/*
+ * test_simd.c
+ *		Every kernel of every level against double precision.
+ *
+ * Error bounds.  With u = 2^-24 the rounding of one float operation, a sum
+ * whose longest chain of additions has depth d, of terms t that were rounded
+ * r times each, is off by at most (d + r) u sum|t| to first order (Higham,
+ * Accuracy and Stability of Numerical Algorithms, 4.2).  The plain level
+ * adds in order: d = n.  The others keep four sums of L lanes (F32_WALK in
+ * simd_impl.h): d = n / 4L + 1 for the tail + 2 to join the four + log2 L.
+ * So a lost or doubled element shows at every length.  SLOP covers the
+ * second order.
+ */
+#include "check.h"
+
+#include "simd/simd.h"
+
+#include <math.h>
+
+#define MAX_N 16000
+#define MAX_VECS 9
+#define SLOP 1.01
+
+static const double U = 1.0 / (1 << 24);
+static const int lanes_of[SIMD_NLEVELS] = {1, 4, 8, 16};
+
+static Guard query_guard;
+static Guard guards[MAX_VECS];
+static uint64_t seed = 42;
+
+/* 1 .. 300, then what people embed with */
+static int
+next_length(int n)
+{
+	static const int more[] = {768, 1536, 3072, 16000};
+
+	if (n < 300)
+		return n + 1;
+	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++)
+	{
+		if (n < more[i])
+			return more[i];
+	}
+	return 0;
+}
+
+#define FOR_LENGTHS(n) for (int n = 1; n != 0; n = next_length(n))
+
+static double
+depth(const SimdKernels *k, int n)
+{
+	int			lanes = lanes_of[k->level];
+
+	return lanes == 1 ? n : n / (4 * lanes) + 3 + log2(lanes);
+}
+
+/* error as a fraction of its bound; anything that is no number is infinite */
+static double
+ratio(double got, double want, double bound)
+{
+	double		error = fabs(got - want);
+
+	if (error == 0)
+		return 0;
+	return error <= HUGE_VAL && bound > 0 ? error / (bound * SLOP) : HUGE_VAL;
+}
+
+static bool
+same_bits(float a, float b)
+{
+	return memcmp(&a, &b, sizeof(a)) == 0;
+}
+
+static void
+fill_floats(float *v, int n)
+{
+	/* mostly of one size; sometimes one sign, sometimes wide in magnitude */
+	uint64_t	kind = check_random(&seed) % 4;
+
+	for (int i = 0; i < n; i++)
+	{
+		v[i] = check_uniform(&seed, kind == 0 ? 0.5f : -1.0f, 1.0f);
+		if (kind == 1)
+			v[i] = ldexpf(v[i], (int) (check_random(&seed) % 20) - 10);
+	}
+}
+
+static void
+fill_bytes(uint8_t *v, int n)
+{
+	for (int i = 0; i < n; i++)
+		v[i] = (uint8_t) check_random(&seed);
+}
+
+/*----------
+ * Float kernels
+ *----------
+ */
+
+typedef struct FloatOp
+{
+	const char *name;
+	float		(*pair) (const float *a, const float *b, int n);
+	void		(*batch) (const float *query, const float *const *vecs, int nvecs, int n, float *out);
+	double		(*term) (double a, double b);
+	int			roundings;		/* of one term */
+} FloatOp;
+
+static double
+term_l2sq(double a, double b)
+{
+	return (a - b) * (a - b);
+}
+
+static double
+term_dot(double a, double b)
+{
+	return a * b;
+}
+
+static double
+term_l1(double a, double b)
+{
+	return fabs(a - b);
+}
+
+static double
+pair_ratio(const SimdKernels *k, const FloatOp *op, const float *a, const float *b, int n)
+{
+	double		want = 0;
+	double		size = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		double		t = op->term(a[i], b[i]);
+
+		want += t;
+		size += fabs(t);
+	}
+	return ratio(op->pair(a, b, n), want, (depth(k, n) + op->roundings) * U * size);
+}
+
+static void
+check_float_op(const SimdKernels *k, const FloatOp *op)
+{
+	double		worst_of_all = 0;
+
+	FOR_LENGTHS(n)
+	{
+		size_t		size = (size_t) n * sizeof(float);
+		float	   *query = guard_at(&query_guard, size);
+		const float *vecs[MAX_VECS];
+		float		out[MAX_VECS + 1];
+		double		worst = 0;
+		int			differ = 0;
+
+		fill_floats(query, n);
+		for (int v = 0; v < MAX_VECS; v++)
+		{
+			/* the first stands against the end, the others at any distance */
+			float	   *vec = guard_at(&guards[v], size + (size_t) v * sizeof(float));
+
+			fill_floats(vec, n);
+			vecs[v] = vec;
+			worst = fmax(worst, pair_ratio(k, op, query, vec, n));
+		}
+		CHECK(worst <= 1, "%s %s n=%d: error is %g of its bound", k->name, op->name, n, worst);
+		worst_of_all = fmax(worst_of_all, worst);
+
+		for (int nvecs = 0; nvecs <= MAX_VECS; nvecs++)
+		{
+			for (int v = 0; v <= MAX_VECS; v++)
+				out[v] = -12345;
+			op->batch(query, vecs, nvecs, n, out);
+			for (int v = 0; v < nvecs; v++)
+				differ += !same_bits(out[v], op->pair(query, vecs[v], n));
+			differ += out[nvecs] != -12345;
+		}
+		CHECK(differ == 0, "%s %s n=%d: %d results of the batch form differ", k->name, op->name, n, differ);
+
+		differ = 0;
+		for (int v = 0; v < MAX_VECS; v++)
+			differ += !same_bits(op->pair(query, vecs[v], n), op->pair(vecs[v], query, n));
+		CHECK(differ == 0, "%s %s n=%d: not symmetric", k->name, op->name, n);
+	}
+	printf("%s %s: largest error %.2f of its bound\n", k->name, op->name, worst_of_all);
+}
+
+/* Not-a-number and infinity at every place must reach the result. */
+static void
+check_float_specials(const SimdKernels *k, const FloatOp *op)
+{
+	for (int n = 1; n <= 140; n++)
+	{
+		float	   *a = guard_at(&query_guard, (size_t) n * sizeof(float));
+		float	   *b = guard_at(&guards[0], (size_t) n * sizeof(float));
+		int			lost = 0;
+
+		for (int i = 0; i < n; i++)
+			a[i] = b[i] = 1;
+		for (int i = 0; i < n; i++)
+		{
+			a[i] = NAN;
+			lost += !isnan(op->pair(a, b, n));
+			a[i] = INFINITY;
+			lost += !isinf(op->pair(a, b, n));
+			b[i] = -INFINITY;
+			lost += !isinf(op->pair(a, b, n));
+			a[i] = b[i] = 1;
+		}
+		CHECK(lost == 0, "%s %s n=%d: %d specials lost", k->name, op->name, n, lost);
+	}
+}
+
+static void
+check_cosine(const SimdKernels *k)
+{
+	FOR_LENGTHS(n)
+	{
+		size_t		size = (size_t) n * sizeof(float);
+		int			differ = 0;
+
+		for (int v = 0; v < MAX_VECS; v++)
+		{
+			float	   *a = guard_at(&query_guard, size + (size_t) (v / 3) * sizeof(float));
+			float	   *b = guard_at(&guards[v], size + (size_t) v * sizeof(float));
+			float		sums[4] = {0, 0, 0, -12345};
+
+			fill_floats(a, n);
+			fill_floats(b, n);
+			k->cosine_f32(a, b, n, sums);
+			differ += !same_bits(sums[0], k->dot_f32(a, b, n));
+			differ += !same_bits(sums[1], k->dot_f32(a, a, n));
+			differ += !same_bits(sums[2], k->dot_f32(b, b, n));
+			differ += sums[3] != -12345;
+		}
+		CHECK(differ == 0, "%s cosine n=%d: %d sums differ from dot", k->name, n, differ);
+	}
+}
+
+/*----------
+ * Integer codes: exact
+ *----------
+ */
+
+static int
+round64(int n)
+{
+	return (n + 63) / 64 * 64;
+}
+
+/* nbytes of code against the fence, SIMD_SLACK bytes of rubbish between */
+static uint8_t *
+code_at(int v, int nbytes, int distance)
+{
+	uint8_t    *code = guard_at(&guards[v], (size_t) (nbytes + SIMD_SLACK + distance));
+
+	memset(code, 0xff, (size_t) (nbytes + SIMD_SLACK));
+	return code;
+}
+
+static int64_t
+want_u4s8(const int8_t *query, const uint8_t *code, int nbytes)
+{
+	const int8_t *high = query + round64(nbytes);
+	int64_t		sum = 0;
+
+	for (int j = 0; j < nbytes; j++)
+		sum += (int64_t) (code[j] % 16) * query[j] + (int64_t) (code[j] / 16) * high[j];
+	return sum;
+}
+
+static int64_t
+want_u8s16(const int16_t *query, const uint8_t *code, int n)
+{
+	int64_t		sum = 0;
+
+	for (int j = 0; j < n; j++)
+		sum += (int64_t) code[j] * query[j];
+	return sum;
+}
+
+/* each size of batch, each result; returns how many are wrong */
+static int
+wrong_u4s8(const SimdKernels *k, const int8_t *query, const uint8_t *const *codes, int nbytes)
+{
+	int32_t		out[MAX_VECS + 1];
+	int			wrong = 0;
+
+	for (int ncodes = 0; ncodes <= MAX_VECS; ncodes++)
+	{
+		for (int v = 0; v <= MAX_VECS; v++)
+			out[v] = -12345;
+		k->dot_u4s8_batch(query, codes, ncodes, nbytes, out);
+		for (int v = 0; v < ncodes; v++)
+			wrong += out[v] != want_u4s8(query, codes[v], nbytes);
+		wrong += out[ncodes] != -12345;
+	}
+	return wrong;
+}
+
+static int
+wrong_u8s16(const SimdKernels *k, const int16_t *query, const uint8_t *const *codes, int n)
+{
+	int32_t		out[MAX_VECS + 1];
+	int			wrong = 0;
+
+	for (int ncodes = 0; ncodes <= MAX_VECS; ncodes++)
+	{
+		for (int v = 0; v <= MAX_VECS; v++)
+			out[v] = -12345;
+		k->dot_u8s16_batch(query, codes, ncodes, n, out);
+		for (int v = 0; v < ncodes; v++)
+			wrong += out[v] != want_u8s16(query, codes[v], n);
+		wrong += out[ncodes] != -12345;
+	}
+	return wrong;
+}
+
+/* what a run of the query holds */
+typedef enum Fill
+{
+	FILL_RANDOM,
+	FILL_MAX,					/* every product as large as it gets */
+	FILL_MIN,
+	FILL_ALTERNATE,				/* large products that cancel */
+	FILL_HALVES,				/* sums grow far, then come back */
+	FILL_COUNT
+} Fill;
+
+static int
+fill_query(Fill fill, int limit, int j, int n)
+{
+	switch (fill)
+	{
+		case FILL_MAX:
+			return limit;
+		case FILL_MIN:
+			return -limit;
+		case FILL_ALTERNATE:
+			return j % 2 ? -limit : limit;
+		case FILL_HALVES:
+			return j < n / 2 ? limit : -limit;
+		default:
+			return (int) (check_random(&seed) % (uint64_t) (2 * limit + 1)) - limit;
+	}
+}
+
+static void
+check_u4s8(const SimdKernels *k)
+{
+	FOR_LENGTHS(nbytes)
+	{
+		int			padded = round64(nbytes);
+		int8_t	   *query = guard_at(&query_guard, (size_t) (2 * padded));
+		const uint8_t *codes[MAX_VECS];
+
+		for (Fill fill = 0; fill < FILL_COUNT; fill++)
+		{
+			int			wrong;
+
+			memset(query, 0, (size_t) (2 * padded));
+			for (int j = 0; j < nbytes; j++)
+			{
+				query[j] = (int8_t) fill_query(fill, 127, j, nbytes);
+				query[padded + j] = (int8_t) fill_query(fill, 127, j, nbytes);
+			}
+			for (int v = 0; v < MAX_VECS; v++)
+			{
+				uint8_t    *code = code_at(v, nbytes, v);
+
+				if (fill == FILL_RANDOM)
+					fill_bytes(code, nbytes);	/* else all 15, as the slack */
+				codes[v] = code;
+			}
+			wrong = wrong_u4s8(k, query, codes, nbytes);
+			CHECK(wrong == 0, "%s dot_u4s8 nbytes=%d fill %d: %d wrong", k->name, nbytes, fill, wrong);
+		}
+	}
+}
+
+static void
+check_u8s16(const SimdKernels *k)
+{
+	FOR_LENGTHS(n)
+	{
+		int			padded = round64(n);
+		int16_t    *query = guard_at(&query_guard, (size_t) padded * sizeof(int16_t));
+		const uint8_t *codes[MAX_VECS];
+
+		for (Fill fill = 0; fill < FILL_COUNT; fill++)
+		{
+			int			wrong;
+
+			/* the caller's promise: the total fits */
+			if ((fill == FILL_MAX || fill == FILL_MIN) && n > INT32_MAX / (255 * 2047))
+				continue;
+
+			memset(query, 0, (size_t) padded * sizeof(int16_t));
+			for (int j = 0; j < n; j++)
+				query[j] = (int16_t) fill_query(fill, 2047, j, n);
+			for (int v = 0; v < MAX_VECS; v++)
+			{
+				uint8_t    *code = code_at(v, n, v);
+
+				if (fill == FILL_RANDOM)
+					fill_bytes(code, n);	/* else all 255, as the slack */
+				codes[v] = code;
+			}
+			wrong = wrong_u8s16(k, query, codes, n);
+			CHECK(wrong == 0, "%s dot_u8s16 n=%d fill %d: %d wrong", k->name, n, fill, wrong);
+		}
+	}
+}
+
+/*----------
+ * L1 on grids
+ *----------
+ */
+
+/* of dimension j in a code of n dimensions with 4 or 8 bits */
+static int
+code_value(const uint8_t *code, int bits, int n, int j)
+{
+	int			nbytes = (n + 1) / 2;
+
+	if (bits == 8)
+		return code[j];
+	return j < nbytes ? code[j] % 16 : code[j - nbytes] / 16;
+}
+
+static void
+check_l1_codes(const SimdKernels *k, int bits)
+{
+	FOR_LENGTHS(n)
+	{
+		int			nbytes = bits == 8 ? n : (n + 1) / 2;
+		float	   *query = guard_at(&query_guard, (size_t) n * sizeof(float));
+		const uint8_t *codes[MAX_VECS];
+		float		lo[MAX_VECS];
+		float		step[MAX_VECS];
+		double		worst = 0;
+		int			stray = 0;
+
+		fill_floats(query, n);
+		for (int v = 0; v < MAX_VECS; v++)
+		{
+			uint8_t    *code = code_at(v, nbytes, v);
+
+			fill_bytes(code, nbytes);
+			codes[v] = code;
+			lo[v] = check_uniform(&seed, -2, 2);
+			step[v] = v == 0 ? 0 : check_uniform(&seed, 0.01f, 0.1f);
+		}
+
+		for (int ncodes = 0; ncodes <= MAX_VECS; ncodes++)
+		{
+			float		out[MAX_VECS + 1];
+
+			for (int v = 0; v <= MAX_VECS; v++)
+				out[v] = -12345;
+			if (bits == 8)
+				k->l1_u8_batch(query, codes, ncodes, n, lo, step, out);
+			else
+				k->l1_u4_batch(query, codes, ncodes, n, lo, step, out);
+			stray += out[ncodes] != -12345;
+
+			for (int v = 0; v < ncodes; v++)
+			{
+				double		want = 0;
+				double		size = 0;
+
+				/* two roundings of the grid point, one of the difference */
+				for (int j = 0; j < n; j++)
+				{
+					double		x = step[v] * (double) code_value(codes[v], bits, n, j);
+
+					want += fabs(query[j] - (lo[v] + x));
+					size += 2 * (fabs(lo[v]) + x);
+				}
+				/* the 4-bit form walks twice, so has two tails */
+				size += (depth(k, n) + 1 + (bits == 4 ? 1 : 0)) * want;
+				worst = fmax(worst, ratio(out[v], want, U * size));
+			}
+		}
+		CHECK(worst <= 1, "%s l1_u%d n=%d: error is %g of its bound", k->name, bits, n, worst);
+		CHECK(stray == 0, "%s l1_u%d n=%d: wrote past the results", k->name, bits, n);
+	}
+}
+
+/*----------
+ * Walsh-Hadamard
+ *----------
+ */
+
+#define MAX_FHT 16384
+
+static void
+check_fht(const SimdKernels *k)
+{
+	static float in[MAX_FHT];
+	static float plain[MAX_FHT];
+
+	for (int n = 1; n <= MAX_FHT; n *= 2)
+	{
+		float	   *x = guard_at(&query_guard, (size_t) n * sizeof(float));
+		double		size = 0;
+		double		worst = 0;
+		int			wrong = 0;
+
+		fill_floats(in, n);
+		for (int i = 0; i < n; i++)
+			size += fabs(in[i]);
+
+		memcpy(x, in, (size_t) n * sizeof(float));
+		k->fht_f32(x, n);
+
+		/* directly: sign by the parity of the common bits; rows sampled once they are many */
+		for (int i = 0; i < n; i += n > 2048 ? 37 : 1)
+		{
+			double		want = 0;
+
+			for (int j = 0; j < n; j++)
+				want += __builtin_parity((unsigned) (i & j)) ? -(double) in[j] : in[j];
+			worst = fmax(worst, ratio(x[i], want, log2(n) * U * size));
+		}
+		CHECK(worst <= 1, "%s fht n=%d: error is %g of its bound", k->name, n, worst);
+
+		/* the same bits at every level: codes do not depend on the machine */
+		memcpy(plain, in, (size_t) n * sizeof(float));
+		simd_kernels_for(SIMD_SCALAR)->fht_f32(plain, n);
+		CHECK(memcmp(x, plain, (size_t) n * sizeof(float)) == 0, "%s fht n=%d: not the plain level's bits", k->name, n);
+
+		/* small integers stay exact on the way there and back */
+		for (int i = 0; i < n; i++)
+			x[i] = in[i] = (float) ((int) (check_random(&seed) % 17) - 8);
+		k->fht_f32(x, n);
+		k->fht_f32(x, n);
+		for (int i = 0; i < n; i++)
+			wrong += x[i] != (float) n * in[i];
+		CHECK(wrong == 0, "%s fht n=%d: twice is not n times, %d elements", k->name, n, wrong);
+	}
+}
+
+/*----------
+ * Levels
+ *----------
+ */
+
+static void
+check_choice(void)
+{
+	static const char *const names[SIMD_NLEVELS] = {"scalar", "baseline", "avx2", "avx512"};
+	SimdLevel	best = simd_best_level();
+
+	CHECK(simd_get() == simd_kernels_for(best), "not the best level at first");
+	CHECK(simd_kernels_for(SIMD_SCALAR) != NULL, "no plain level");
+	for (int level = 0; level < SIMD_NLEVELS; level++)
+	{
+		const SimdKernels *before = simd_get();
+		const SimdKernels *k = simd_kernels_for((SimdLevel) level);
+		bool		forced = simd_force((SimdLevel) level);
+
+		CHECK(forced == (k != NULL), "level %d: forced %d", level, forced);
+		CHECK(simd_get() == (k != NULL ? k : before), "level %d: another table in use", level);
+		if (k == NULL)
+			continue;
+		CHECK(level <= (int) best, "level %d beats the best", level);
+		CHECK(k->level == (SimdLevel) level && strcmp(k->name, names[level]) == 0, "level %d is named %s", level, k->name);
+	}
+	simd_use_best();
+	CHECK(simd_get() == simd_kernels_for(best), "not the best level again");
+}
+
+int
+main(void)
+{
+	query_guard = guard_new(MAX_FHT * sizeof(float));
+	for (int v = 0; v < MAX_VECS; v++)
+		guards[v] = guard_new(MAX_N * sizeof(float) + 4096);
+
+	check_choice();
+	for (int level = 0; level < SIMD_NLEVELS; level++)
+	{
+		const SimdKernels *k = simd_kernels_for((SimdLevel) level);
+
+		if (k == NULL)
+		{
+			CHECK_SKIP("level %d: not on this machine", level);
+			continue;
+		}
+		else
+		{
+			FloatOp		ops[3] = {
+				{"l2sq", k->l2sq_f32, k->l2sq_f32_batch, term_l2sq, 3},
+				{"dot", k->dot_f32, k->dot_f32_batch, term_dot, 1},
+				{"l1", k->l1_f32, k->l1_f32_batch, term_l1, 1},
+			};
+
+			for (int i = 0; i < 3; i++)
+			{
+				check_float_op(k, &ops[i]);
+				check_float_specials(k, &ops[i]);
+			}
+			check_cosine(k);
+			check_u4s8(k);
+			check_u8s16(k);
+			check_l1_codes(k, 8);
+			check_l1_codes(k, 4);
+			check_fht(k);
+		}
+	}
+	return check_done("test_simd");
+}

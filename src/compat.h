@@ -16,4 +16,21 @@
 #include "varatt.h"
 #endif
 
+/*
+ * Input functions report bad text softly, so that COPY ... ON_ERROR and
+ * pg_input_is_valid() can go on.  PostgreSQL 15 knows no soft errors: there
+ * they are plain ones.
+ */
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#define INPUT_ESCONTEXT(fcinfo) ((fcinfo)->context)
+#else
+#define INPUT_ESCONTEXT(fcinfo) NULL
+#define ereturn(context, dummy_value, ...) \
+	do { \
+		(void) (context); \
+		ereport(ERROR, __VA_ARGS__); \
+	} while (0)
+#endif
+
 #endif							/* VECIDX_COMPAT_H */

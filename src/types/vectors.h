@@ -5,6 +5,8 @@
 #ifndef VECIDX_VECTORS_H
 #define VECIDX_VECTORS_H
 
+#include "vecidx.h"
+
 #include "fmgr.h"
 
 #define VECTOR_MAX_DIM 16000
@@ -18,10 +20,28 @@ typedef struct Vector
 } Vector;
 
 #define VECTOR_SIZE(dim) (offsetof(Vector, x) + sizeof(float4) * (dim))
-#define DatumGetVector(d) ((Vector *) PG_DETOAST_DATUM(d))
 #define PG_GETARG_VECTOR_P(n) DatumGetVector(PG_GETARG_DATUM(n))
 #define PG_RETURN_VECTOR_P(v) PG_RETURN_POINTER(v)
 
-extern Vector *vector_new(int dim); /* zeroed, in CurrentMemoryContext */
+/* A new zero vector in CurrentMemoryContext; 1 <= dim <= VECTOR_MAX_DIM is the caller's promise. */
+extern Vector *vector_new(int dim);
+
+/* Raises ERRCODE_DATA_CORRUPTED: a stored value whose size does not fit its dimensions. */
+pg_attribute_noreturn() extern void vectype_damaged(const char *type_name);
+
+/*
+ * The detoasted vector behind a Datum.  Everything after this trusts dim, so
+ * a value from a damaged page stops here and not in a kernel that reads past
+ * its end.
+ */
+static inline Vector *
+DatumGetVector(Datum d)
+{
+	Vector	   *v = (Vector *) PG_DETOAST_DATUM(d);
+
+	if (unlikely(v->dim < 1 || VARSIZE(v) != VECTOR_SIZE(v->dim)))
+		vectype_damaged("vector");
+	return v;
+}
 
 #endif							/* VECIDX_VECTORS_H */

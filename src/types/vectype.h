@@ -1,0 +1,57 @@
+/*
+ * vectype.h
+ *		What the dense vector types share and no element type enters:
+ *		checks with their error texts, type modifiers, aggregate states.
+ */
+#ifndef VECIDX_VECTYPE_H
+#define VECIDX_VECTYPE_H
+
+#include "vecidx.h"
+
+#include "utils/array.h"
+
+typedef struct VecType
+{
+	const char *name;			/* as SQL and error messages call it */
+	int			max_dim;
+} VecType;
+
+/* Error unless 1 <= dim <= max_dim. */
+extern void vectype_check_dim(const VecType *type, int64 dim);
+
+/* Error unless the type modifier (-1: none) allows dim dimensions. */
+extern void vectype_check_expected(int32 typmod, int dim);
+
+/* Errors of two values that should match, and of element number element (from 1). */
+pg_attribute_noreturn() extern void vectype_dims_differ(const VecType *type, int a, int b);
+pg_attribute_noreturn() extern void vectype_not_finite(const VecType *type, double value, int element);
+
+/* The type modifier in the parentheses of type(n). */
+extern int32 vectype_typmod_in(const VecType *type, ArrayType *modifiers);
+
+/*
+ * Aggregate states: float8[], element 0 the number of values seen, then
+ * their sum by dimension; {0} before the first value.  Users can call the
+ * transition functions by hand, so nothing about a state is taken on trust.
+ * vectype_state() returns its elements and sets *dim to the number of sums,
+ * possibly 0; caller is the SQL function's name for the error.
+ */
+extern float8 *vectype_state(ArrayType *state, int *dim, const char *caller);
+
+/* A new state of dim sums, all zero. */
+extern ArrayType *vectype_state_new(int dim);
+
+/*
+ * Both states in one.  Adds to a in place if in_place, else a and b stay
+ * as they are; either may be what is returned.
+ */
+extern ArrayType *vectype_combine(const VecType *type, ArrayType *a, ArrayType *b,
+								  bool in_place, const char *caller);
+
+/* An array of n elements of a fixed-length type without nulls; elements are the caller's to fill. */
+extern ArrayType *vectype_array_new(int n, Oid element_type, Size element_size);
+
+/* A one-dimensional array of n > 0 elements without nulls, or an error; n goes to *n. */
+extern void vectype_check_array(const VecType *type, ArrayType *array, int *n);
+
+#endif							/* VECIDX_VECTYPE_H */

@@ -1,0 +1,885 @@
+/*
+ * vectype_impl.h
+ *		The body of a dense vector type: every SQL function of it, once.
+ *
+ * An instance is a short .c file that defines the parameters and includes
+ * this file.  Elements are stored as VT_ELEM and computed with as float4,
+ * which is the identity for vector and a conversion for narrower types.
+ *
+ *	VT(name)				C name of a function: vector_##name
+ *	VT_NAME					name of the type in SQL and in messages, a string
+ *	VT_VALUE				the varlena struct, with dim, unused and x[]
+ *	VT_GETARG(n)			argument n, detoasted
+ *	VT_MAX_DIM, VT_SIZE(dim)
+ *	VT_NEW(dim)				a new zero value
+ *	VT_ELEM					type of an element
+ *	VT_TO_FLOAT(e), VT_FROM_FLOAT(f), VT_FROM_DOUBLE(d)
+ *							conversions; what is too large becomes infinite
+ *	VT_BITS					unsigned integer as wide as an element
+ *	VT_HTON(bits)			its change of byte order, both ways
+ *	VT_RANK(metric, a, b)	metric_rank() of two values of equal dimensions
+ *
+ * Distances go through metric.h so that what SQL shows, what a sort compares
+ * and what an index compares is the same arithmetic.
+ */
+#include "vecidx.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "access/detoast.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "common/shortest_dec.h"
+#include "dist/metric.h"
+#include "libpq/pqformat.h"
+#include "types/float_text.h"
+#include "types/vectype.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/fmgrprotos.h"
+#include "utils/varbit.h"
+
+/* Heads an SQL function. */
+#define VT_FUNCTION(name) \
+	PG_FUNCTION_INFO_V1(VT(name)); \
+	Datum VT(name) (PG_FUNCTION_ARGS)
+
+static const VecType VT(type) = {VT_NAME, VT_MAX_DIM};
+
+/* Number of dimensions without fetching a toasted value: its size tells. */
+static inline int
+VT(dim_of_datum) (Datum d)
+{
+	return (int) ((toast_raw_datum_size(d) - VT_SIZE(0)) / sizeof(VT_ELEM));
+}
+
+static inline void
+VT(check_same_dim) (const VT_VALUE *a, const VT_VALUE *b)
+{
+	if (unlikely(a->dim != b->dim))
+		vectype_dims_differ(&VT(type), a->dim, b->dim);
+}
+
+/* Values from outside: neither NaN nor infinity may enter the type. */
+static void
+VT(check_finite) (const VT_VALUE *v)
+{
+	bool		bad = false;
+
+	/* one branch for all of them, so that the loop can be vectorised */
+	for (int i = 0; i < v->dim; i++)
+		bad |= !(fabsf(VT_TO_FLOAT(v->x[i])) <= FLT_MAX);
+
+	if (unlikely(bad))
+	{
+		for (int i = 0; i < v->dim; i++)
+		{
+			float		x = VT_TO_FLOAT(v->x[i]);
+
+			if (isnan(x) || isinf(x))
+				vectype_not_finite(&VT(type), x, i + 1);
+		}
+	}
+}
+
+/* Results of arithmetic on finite values: what is not finite overflowed. */
+static void
+VT(check_overflow) (const VT_VALUE *v)
+{
+	bool		bad = false;
+
+	for (int i = 0; i < v->dim; i++)
+		bad |= !(fabsf(VT_TO_FLOAT(v->x[i])) <= FLT_MAX);
+	if (unlikely(bad))
+		float_overflow_error();
+}
+
+/* ----------
+ * Input and output
+ * ----------
+ */
+
+/* White space as PostgreSQL's scanner has it, whatever the locale. */
+static inline const char *
+VT(skip_space) (const char *p)
+{
+	while (*p == ' ' || (*p >= '\t' && *p <= '\r'))
+		p++;
+	return p;
+}
+
+VT_FUNCTION(in)
+{
+	char	   *text = PG_GETARG_CSTRING(0);
+	int32		typmod = PG_GETARG_INT32(2);
+	Node	   *escontext = INPUT_ESCONTEXT(fcinfo);
+	const char *p = VT(skip_space) (text);
+	int			room = 1;
+	int			dim = 0;
+	VT_VALUE   *result;
+
+	if (*p != '[')
+		ereturn(escontext, (Datum) 0,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("invalid input syntax for type %s: \"%s\"", VT_NAME, text),
+				 errdetail("Vector contents must start with \"[\"."),
+				 *p == '{' ? errhint("An array literal becomes a %s through a cast: '{...}'::real[]::%s.",
+									 VT_NAME, VT_NAME) : 0));
+
+	p = VT(skip_space) (p + 1);
+	if (*p == ']')
+		ereturn(escontext, (Datum) 0,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("%s must have at least 1 dimension", VT_NAME)));
+
+	/* there are at most as many elements as separators, plus one */
+	for (const char *comma = p; room < VT_MAX_DIM && (comma = strchr(comma, ',')) != NULL; comma++)
+		room++;
+	result = VT_NEW(room);
+
+	for (;;)
+	{
+		const char *start;
+		float		value;
+		FloatText	got;
+
+		if (dim == VT_MAX_DIM)
+			ereturn(escontext, (Datum) 0,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("%s cannot have more than %d dimensions", VT_NAME, VT_MAX_DIM)));
+
+		start = p = VT(skip_space) (p);
+		got = float_text_read(&p, &value);
+		if (got == FLOAT_TEXT_SYNTAX)
+			ereturn(escontext, (Datum) 0,
+					(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+					 errmsg("invalid input syntax for type %s: \"%s\"", VT_NAME, text),
+					 errdetail("Element %d is not a number.", dim + 1)));
+
+		result->x[dim] = VT_FROM_FLOAT(value);
+		if (got == FLOAT_TEXT_RANGE ||
+			(isinf(VT_TO_FLOAT(result->x[dim])) && !isinf(value)))
+			ereturn(escontext, (Datum) 0,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("\"%s\" is out of range for type %s",
+							pnstrdup(start, p - start), VT_NAME),
+					 errdetail("It stands at element %d.", dim + 1)));
+		if (isnan(value))
+			ereturn(escontext, (Datum) 0,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("NaN not allowed in %s", VT_NAME),
+					 errdetail("Element %d is not a number.", dim + 1)));
+		if (isinf(value))
+			ereturn(escontext, (Datum) 0,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("infinite value not allowed in %s", VT_NAME),
+					 errdetail("Element %d is infinite.", dim + 1)));
+		dim++;
+
+		p = VT(skip_space) (p);
+		if (*p == ']')
+			break;
+		if (*p != ',')
+			ereturn(escontext, (Datum) 0,
+					(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+					 errmsg("invalid input syntax for type %s: \"%s\"", VT_NAME, text),
+					 errdetail("Element %d must be followed by \",\" or \"]\".", dim)));
+		p++;
+	}
+
+	p = VT(skip_space) (p + 1);
+	if (*p != '\0')
+		ereturn(escontext, (Datum) 0,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("invalid input syntax for type %s: \"%s\"", VT_NAME, text),
+				 errdetail("Junk after closing right brace.")));
+
+	if (typmod != -1 && typmod != dim)
+		ereturn(escontext, (Datum) 0,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("expected %d dimensions, not %d", typmod, dim)));
+
+	/* junk behind the bracket is an error, so no comma was counted too much */
+	Assert(dim == room);
+	PG_RETURN_POINTER(result);
+}
+
+VT_FUNCTION(out)
+{
+	VT_VALUE   *v = VT_GETARG(0);
+	/* the length of a number includes a byte that takes the separator here */
+	char	   *text = palloc((Size) v->dim * FLOAT_SHORTEST_DECIMAL_LEN + 3);
+	char	   *p = text;
+
+	*p++ = '[';
+	for (int i = 0; i < v->dim; i++)
+	{
+		if (i > 0)
+			*p++ = ',';
+		p += float_to_shortest_decimal_bufn(VT_TO_FLOAT(v->x[i]), p);
+	}
+	*p++ = ']';
+	*p = '\0';
+
+	PG_FREE_IF_COPY(v, 0);
+	PG_RETURN_CSTRING(text);
+}
+
+VT_FUNCTION(typmod_in)
+{
+	PG_RETURN_INT32(vectype_typmod_in(&VT(type), PG_GETARG_ARRAYTYPE_P(0)));
+}
+
+/* Wire format: dim and unused as int16, then the elements, all big-endian. */
+VT_FUNCTION(recv)
+{
+	StringInfo	buf = (StringInfo) PG_GETARG_POINTER(0);
+	int32		typmod = PG_GETARG_INT32(2);
+	int16		dim = (int16) pq_getmsgint(buf, sizeof(int16));
+	int16		unused = (int16) pq_getmsgint(buf, sizeof(int16));
+	const char *elements;
+	VT_VALUE   *result;
+
+	vectype_check_dim(&VT(type), dim);
+	vectype_check_expected(typmod, dim);
+	if (unused != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("expected unused to be 0, not %d", unused)));
+
+	/* raises a protocol error if the message ends too early */
+	elements = pq_getmsgbytes(buf, dim * (int) sizeof(VT_ELEM));
+
+	result = VT_NEW(dim);
+	for (int i = 0; i < dim; i++)
+	{
+		VT_BITS		bits;
+
+		memcpy(&bits, elements + i * sizeof(bits), sizeof(bits));
+		bits = VT_HTON(bits);
+		memcpy(&result->x[i], &bits, sizeof(bits));
+	}
+	VT(check_finite) (result);
+
+	PG_RETURN_POINTER(result);
+}
+
+VT_FUNCTION(send)
+{
+	VT_VALUE   *v = VT_GETARG(0);
+	StringInfoData buf;
+
+	pq_begintypsend(&buf);
+	pq_sendint16(&buf, v->dim);
+	pq_sendint16(&buf, v->unused);
+	enlargeStringInfo(&buf, v->dim * (int) sizeof(VT_ELEM));
+	for (int i = 0; i < v->dim; i++)
+	{
+		VT_BITS		bits;
+
+		memcpy(&bits, &v->x[i], sizeof(bits));
+		bits = VT_HTON(bits);
+		memcpy(buf.data + buf.len, &bits, sizeof(bits));
+		buf.len += (int) sizeof(bits);
+	}
+
+	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
+}
+
+/* ----------
+ * Casts: (source, type modifier, explicit)
+ * ----------
+ */
+
+VT_FUNCTION(enforce_typmod)
+{
+	VT_VALUE   *v = VT_GETARG(0);
+
+	vectype_check_expected(PG_GETARG_INT32(1), v->dim);
+	PG_RETURN_POINTER(v);
+}
+
+VT_FUNCTION(from_array)
+{
+	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
+	int			dim;
+	VT_VALUE   *result;
+
+	vectype_check_array(&VT(type), array, &dim);
+	vectype_check_expected(PG_GETARG_INT32(1), dim);
+	result = VT_NEW(dim);
+
+	/* without nulls, fixed-length elements stand side by side */
+	switch (ARR_ELEMTYPE(array))
+	{
+		case FLOAT4OID:
+			{
+				const float4 *x = (const float4 *) ARR_DATA_PTR(array);
+
+				for (int i = 0; i < dim; i++)
+					result->x[i] = VT_FROM_FLOAT(x[i]);
+				break;
+			}
+		case FLOAT8OID:
+			{
+				const float8 *x = (const float8 *) ARR_DATA_PTR(array);
+
+				for (int i = 0; i < dim; i++)
+					result->x[i] = VT_FROM_DOUBLE(x[i]);
+				break;
+			}
+		case INT4OID:
+			{
+				const int32 *x = (const int32 *) ARR_DATA_PTR(array);
+
+				for (int i = 0; i < dim; i++)
+					result->x[i] = VT_FROM_DOUBLE(x[i]);
+				break;
+			}
+		case NUMERICOID:
+			{
+				Datum	   *x;
+				int			n;
+
+				deconstruct_array(array, NUMERICOID, -1, false, TYPALIGN_INT, &x, NULL, &n);
+				for (int i = 0; i < dim; i++)
+				{
+					float4		f = DatumGetFloat4(DirectFunctionCall1(numeric_float4, x[i]));
+
+					result->x[i] = VT_FROM_FLOAT(f);
+				}
+				pfree(x);
+				break;
+			}
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("unsupported array type")));
+	}
+	VT(check_finite) (result);
+
+	PG_RETURN_POINTER(result);
+}
+
+VT_FUNCTION(to_float4)
+{
+	VT_VALUE   *v = VT_GETARG(0);
+	ArrayType  *result = vectype_array_new(v->dim, FLOAT4OID, sizeof(float4));
+	float4	   *x = (float4 *) ARR_DATA_PTR(result);
+
+	for (int i = 0; i < v->dim; i++)
+		x[i] = VT_TO_FLOAT(v->x[i]);
+	PG_RETURN_ARRAYTYPE_P(result);
+}
+
+VT_FUNCTION(to_float8)
+{
+	VT_VALUE   *v = VT_GETARG(0);
+	ArrayType  *result = vectype_array_new(v->dim, FLOAT8OID, sizeof(float8));
+	float8	   *x = (float8 *) ARR_DATA_PTR(result);
+
+	for (int i = 0; i < v->dim; i++)
+		x[i] = VT_TO_FLOAT(v->x[i]);
+	PG_RETURN_ARRAYTYPE_P(result);
+}
+
+/* Rounds as the cast from real to integer does, half to even. */
+VT_FUNCTION(to_int4)
+{
+	VT_VALUE   *v = VT_GETARG(0);
+	ArrayType  *result = vectype_array_new(v->dim, INT4OID, sizeof(int32));
+	int32	   *x = (int32 *) ARR_DATA_PTR(result);
+
+	for (int i = 0; i < v->dim; i++)
+	{
+		float8		rounded = rint(VT_TO_FLOAT(v->x[i]));
+
+		if (unlikely(rounded < (float8) PG_INT32_MIN || rounded > (float8) PG_INT32_MAX))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("integer out of range"),
+					 errdetail("Element %d is too large.", i + 1),
+					 errhint("Cast to double precision[] or numeric[] instead.")));
+		x[i] = (int32) rounded;
+	}
+	PG_RETURN_ARRAYTYPE_P(result);
+}
+
+VT_FUNCTION(to_numeric)
+{
+	VT_VALUE   *v = VT_GETARG(0);
+	Datum	   *x = palloc(sizeof(Datum) * v->dim);
+
+	for (int i = 0; i < v->dim; i++)
+		x[i] = DirectFunctionCall1(float4_numeric, Float4GetDatum(VT_TO_FLOAT(v->x[i])));
+	PG_RETURN_ARRAYTYPE_P(construct_array(x, v->dim, NUMERICOID, -1, false, TYPALIGN_INT));
+}
+
+/* ----------
+ * Distances
+ * ----------
+ */
+
+static inline double
+VT(rank) (Metric metric, FunctionCallInfo fcinfo)
+{
+	VT_VALUE   *a = VT_GETARG(0);
+	VT_VALUE   *b = VT_GETARG(1);
+
+	VT(check_same_dim) (a, b);
+	return VT_RANK(metric, a, b);
+}
+
+VT_FUNCTION(l2_distance)
+{
+	PG_RETURN_FLOAT8(metric_shown(METRIC_L2, VT(rank) (METRIC_L2, fcinfo)));
+}
+
+VT_FUNCTION(l2_squared_distance)
+{
+	PG_RETURN_FLOAT8(VT(rank) (METRIC_L2, fcinfo));
+}
+
+VT_FUNCTION(inner_product)
+{
+	/* subtracted from zero, not negated: no "-0" is shown */
+	PG_RETURN_FLOAT8(0.0 - VT(rank) (METRIC_IP, fcinfo));
+}
+
+VT_FUNCTION(negative_inner_product)
+{
+	PG_RETURN_FLOAT8(metric_shown(METRIC_IP, VT(rank) (METRIC_IP, fcinfo)));
+}
+
+VT_FUNCTION(cosine_distance)
+{
+	PG_RETURN_FLOAT8(metric_shown(METRIC_COSINE, VT(rank) (METRIC_COSINE, fcinfo)));
+}
+
+VT_FUNCTION(l1_distance)
+{
+	PG_RETURN_FLOAT8(metric_shown(METRIC_L1, VT(rank) (METRIC_L1, fcinfo)));
+}
+
+/* Angle between two vectors of length 1, in units of pi. */
+VT_FUNCTION(spherical_distance)
+{
+	double		cosine = -VT(rank) (METRIC_IP, fcinfo);
+
+	/* rounding may lead out of the domain of acos; NaN passes through */
+	if (cosine > 1)
+		cosine = 1;
+	else if (cosine < -1)
+		cosine = -1;
+	PG_RETURN_FLOAT8(acos(cosine) / M_PI);
+}
+
+/* ----------
+ * One vector
+ * ----------
+ */
+
+VT_FUNCTION(dims)
+{
+	PG_RETURN_INT32(VT(dim_of_datum) (PG_GETARG_DATUM(0)));
+}
+
+/*
+ * Euclidean length.  In double no square of a float4 over- or underflows;
+ * the sums are several because one would wait for itself at every step.
+ */
+static double
+VT(length) (const VT_VALUE *v)
+{
+	double		sums[4] = {0, 0, 0, 0};
+	int			i = 0;
+
+	for (; i + 4 <= v->dim; i += 4)
+	{
+		for (int j = 0; j < 4; j++)
+		{
+			double		x = VT_TO_FLOAT(v->x[i + j]);
+
+			sums[j] += x * x;
+		}
+	}
+	for (; i < v->dim; i++)
+	{
+		double		x = VT_TO_FLOAT(v->x[i]);
+
+		sums[0] += x * x;
+	}
+	return sqrt((sums[0] + sums[1]) + (sums[2] + sums[3]));
+}
+
+VT_FUNCTION(norm)
+{
+	PG_RETURN_FLOAT8(VT(length) (VT_GETARG(0)));
+}
+
+/* A zero vector has no direction and stays what it is. */
+VT_FUNCTION(l2_normalize)
+{
+	VT_VALUE   *v = VT_GETARG(0);
+	VT_VALUE   *result = VT_NEW(v->dim);
+	double		length = VT(length) (v);
+
+	if (length > 0)
+	{
+		for (int i = 0; i < v->dim; i++)
+			result->x[i] = VT_FROM_DOUBLE(VT_TO_FLOAT(v->x[i]) / length);
+	}
+	PG_RETURN_POINTER(result);
+}
+
+/* A bit for each dimension: whether the element is above zero. */
+VT_FUNCTION(binary_quantize)
+{
+	VT_VALUE   *v = VT_GETARG(0);
+	Size		size = VARBITTOTALLEN(v->dim);
+	VarBit	   *result = palloc0(size);
+	bits8	   *bits = VARBITS(result);
+
+	SET_VARSIZE(result, size);
+	VARBITLEN(result) = v->dim;
+	for (int i = 0; i < v->dim; i++)
+		bits[i / BITS_PER_BYTE] |= (VT_TO_FLOAT(v->x[i]) > 0) << (BITS_PER_BYTE - 1 - i % BITS_PER_BYTE);
+
+	PG_RETURN_VARBIT_P(result);
+}
+
+/* As substring(): counts from 1, and what lies outside the vector is left out. */
+VT_FUNCTION(subvector)
+{
+	Datum		d = PG_GETARG_DATUM(0);
+	int64		first = PG_GETARG_INT32(1);
+	int64		count = PG_GETARG_INT32(2);
+	int64		last = Min(first + count - 1, VT(dim_of_datum) (d));
+	struct varlena *elements;
+	VT_VALUE   *result;
+
+	first = Max(first, 1);
+	vectype_check_dim(&VT(type), last - first + 1);
+
+	/* of a value in external storage only the chunks in question are fetched */
+	result = VT_NEW((int) (last - first + 1));
+	elements = PG_DETOAST_DATUM_SLICE(d,
+									  (int32) (VT_SIZE(first - 1) - VARHDRSZ),
+									  (int32) (sizeof(VT_ELEM) * result->dim));
+	if (VARSIZE_ANY_EXHDR(elements) != sizeof(VT_ELEM) * result->dim)
+		vectype_damaged(VT_NAME);
+	memcpy(result->x, VARDATA_ANY(elements), sizeof(VT_ELEM) * result->dim);
+
+	PG_RETURN_POINTER(result);
+}
+
+/* ----------
+ * Arithmetic
+ * ----------
+ */
+
+VT_FUNCTION(add)
+{
+	VT_VALUE   *a = VT_GETARG(0);
+	VT_VALUE   *b = VT_GETARG(1);
+	VT_VALUE   *result;
+
+	VT(check_same_dim) (a, b);
+	result = VT_NEW(a->dim);
+	for (int i = 0, dim = a->dim; i < dim; i++)
+		result->x[i] = VT_FROM_FLOAT(VT_TO_FLOAT(a->x[i]) + VT_TO_FLOAT(b->x[i]));
+	VT(check_overflow) (result);
+	PG_RETURN_POINTER(result);
+}
+
+VT_FUNCTION(sub)
+{
+	VT_VALUE   *a = VT_GETARG(0);
+	VT_VALUE   *b = VT_GETARG(1);
+	VT_VALUE   *result;
+
+	VT(check_same_dim) (a, b);
+	result = VT_NEW(a->dim);
+	for (int i = 0, dim = a->dim; i < dim; i++)
+		result->x[i] = VT_FROM_FLOAT(VT_TO_FLOAT(a->x[i]) - VT_TO_FLOAT(b->x[i]));
+	VT(check_overflow) (result);
+	PG_RETURN_POINTER(result);
+}
+
+VT_FUNCTION(mul)
+{
+	VT_VALUE   *a = VT_GETARG(0);
+	VT_VALUE   *b = VT_GETARG(1);
+	VT_VALUE   *result;
+	bool		underflow = false;
+
+	VT(check_same_dim) (a, b);
+	result = VT_NEW(a->dim);
+	for (int i = 0, dim = a->dim; i < dim; i++)
+	{
+		float		x = VT_TO_FLOAT(a->x[i]);
+		float		y = VT_TO_FLOAT(b->x[i]);
+
+		result->x[i] = VT_FROM_FLOAT(x * y);
+		underflow |= (VT_TO_FLOAT(result->x[i]) == 0) & (x != 0) & (y != 0);
+	}
+	VT(check_overflow) (result);
+	if (underflow)
+		float_underflow_error();
+	PG_RETURN_POINTER(result);
+}
+
+static VT_VALUE *
+VT(scaled) (const VT_VALUE *v, double scalar)
+{
+	VT_VALUE   *result;
+	bool		underflow = false;
+
+	if (isnan(scalar) || isinf(scalar))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 isnan(scalar) ? errmsg("NaN not allowed in %s", VT_NAME)
+				 : errmsg("infinite value not allowed in %s", VT_NAME),
+				 errdetail("A %s is multiplied by a finite number only.", VT_NAME)));
+
+	result = VT_NEW(v->dim);
+	for (int i = 0, dim = v->dim; i < dim; i++)
+	{
+		double		x = VT_TO_FLOAT(v->x[i]);
+
+		result->x[i] = VT_FROM_DOUBLE(x * scalar);
+		underflow |= (VT_TO_FLOAT(result->x[i]) == 0) & (x != 0) & (scalar != 0);
+	}
+	VT(check_overflow) (result);
+	if (underflow)
+		float_underflow_error();
+	return result;
+}
+
+VT_FUNCTION(mul_scalar)
+{
+	PG_RETURN_POINTER(VT(scaled) (VT_GETARG(0), PG_GETARG_FLOAT8(1)));
+}
+
+VT_FUNCTION(scalar_mul)
+{
+	PG_RETURN_POINTER(VT(scaled) (VT_GETARG(1), PG_GETARG_FLOAT8(0)));
+}
+
+VT_FUNCTION(concat)
+{
+	VT_VALUE   *a = VT_GETARG(0);
+	VT_VALUE   *b = VT_GETARG(1);
+	int			dim = a->dim + b->dim;
+	VT_VALUE   *result;
+
+	vectype_check_dim(&VT(type), dim);
+	result = VT_NEW(dim);
+	memcpy(result->x, a->x, sizeof(VT_ELEM) * a->dim);
+	memcpy(result->x + a->dim, b->x, sizeof(VT_ELEM) * b->dim);
+	PG_RETURN_POINTER(result);
+}
+
+/* ----------
+ * Order and equality: as arrays, element by element, a prefix first.
+ * Btree support must not leak, hence the frees.
+ * ----------
+ */
+
+static int
+VT(compare) (FunctionCallInfo fcinfo)
+{
+	VT_VALUE   *a = VT_GETARG(0);
+	VT_VALUE   *b = VT_GETARG(1);
+	int			result = (a->dim > b->dim) - (a->dim < b->dim);
+	int			shared = Min(a->dim, b->dim);
+
+	for (int i = 0; i < shared; i++)
+	{
+		float		x = VT_TO_FLOAT(a->x[i]);
+		float		y = VT_TO_FLOAT(b->x[i]);
+
+		if (x != y)
+		{
+			result = x < y ? -1 : 1;
+			break;
+		}
+	}
+
+	PG_FREE_IF_COPY(a, 0);
+	PG_FREE_IF_COPY(b, 1);
+	return result;
+}
+
+static bool
+VT(equal) (FunctionCallInfo fcinfo)
+{
+	/* sizes differ: no need to fetch what may be toasted */
+	if (VT(dim_of_datum) (PG_GETARG_DATUM(0)) != VT(dim_of_datum) (PG_GETARG_DATUM(1)))
+		return false;
+	return VT(compare) (fcinfo) == 0;
+}
+
+VT_FUNCTION(lt)
+{
+	PG_RETURN_BOOL(VT(compare) (fcinfo) < 0);
+}
+
+VT_FUNCTION(le)
+{
+	PG_RETURN_BOOL(VT(compare) (fcinfo) <= 0);
+}
+
+VT_FUNCTION(eq)
+{
+	PG_RETURN_BOOL(VT(equal) (fcinfo));
+}
+
+VT_FUNCTION(ne)
+{
+	PG_RETURN_BOOL(!VT(equal) (fcinfo));
+}
+
+VT_FUNCTION(ge)
+{
+	PG_RETURN_BOOL(VT(compare) (fcinfo) >= 0);
+}
+
+VT_FUNCTION(gt)
+{
+	PG_RETURN_BOOL(VT(compare) (fcinfo) > 0);
+}
+
+VT_FUNCTION(cmp)
+{
+	PG_RETURN_INT32(VT(compare) (fcinfo));
+}
+
+/*
+ * The elements' bytes with every -0 made 0: they are equal and must hash
+ * equal.  In place when there is none, which is nearly always.
+ */
+static const unsigned char *
+VT(hashable) (const VT_VALUE *v)
+{
+	bool		found = false;
+	VT_ELEM    *copy;
+
+	for (int i = 0; i < v->dim; i++)
+	{
+		float		x = VT_TO_FLOAT(v->x[i]);
+
+		found |= (x == 0) & (signbit(x) != 0);
+	}
+	if (!found)
+		return (const unsigned char *) v->x;
+
+	copy = palloc(sizeof(VT_ELEM) * v->dim);
+	for (int i = 0; i < v->dim; i++)
+		copy[i] = VT_TO_FLOAT(v->x[i]) == 0 ? VT_FROM_FLOAT(0.0f) : v->x[i];
+	return (const unsigned char *) copy;
+}
+
+VT_FUNCTION(hash)
+{
+	VT_VALUE   *v = VT_GETARG(0);
+	const unsigned char *bytes = VT(hashable) (v);
+	Datum		result = hash_any(bytes, v->dim * (int) sizeof(VT_ELEM));
+
+	if (bytes != (const unsigned char *) v->x)
+		pfree((void *) bytes);
+	PG_FREE_IF_COPY(v, 0);
+	return result;
+}
+
+VT_FUNCTION(hash_extended)
+{
+	VT_VALUE   *v = VT_GETARG(0);
+	const unsigned char *bytes = VT(hashable) (v);
+	Datum		result = hash_any_extended(bytes, v->dim * (int) sizeof(VT_ELEM),
+										   (uint64) PG_GETARG_INT64(1));
+
+	if (bytes != (const unsigned char *) v->x)
+		pfree((void *) bytes);
+	PG_FREE_IF_COPY(v, 0);
+	return result;
+}
+
+/* ----------
+ * Aggregates: avg through a state of doubles (vectype.h); sum is add.
+ * ----------
+ */
+
+VT_FUNCTION(accum)
+{
+	ArrayType  *state = PG_GETARG_ARRAYTYPE_P(0);
+	VT_VALUE   *v = VT_GETARG(1);
+	int			dim;
+	float8	   *sums = vectype_state(state, &dim, VT_NAME "_accum");
+	bool		overflow = false;
+
+	if (dim == 0)
+	{
+		if (sums[0] != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s: expected state array", VT_NAME "_accum"),
+					 errdetail("It counts values and has no sums of them.")));
+		state = vectype_state_new(v->dim);
+		sums = (float8 *) ARR_DATA_PTR(state);
+	}
+	else
+	{
+		vectype_check_expected(dim, v->dim);
+
+		/* as an aggregate the state is ours to change, else it may be a constant */
+		if (!AggCheckCallContext(fcinfo, NULL))
+		{
+			ArrayType  *copy = vectype_state_new(dim);
+
+			memcpy(ARR_DATA_PTR(copy), sums, sizeof(float8) * (dim + 1));
+			state = copy;
+			sums = (float8 *) ARR_DATA_PTR(copy);
+		}
+	}
+
+	sums[0] += 1;
+	for (int i = 0; i < v->dim; i++)
+	{
+		sums[i + 1] += VT_TO_FLOAT(v->x[i]);
+		overflow |= !(fabs(sums[i + 1]) <= DBL_MAX);
+	}
+	if (overflow)
+		float_overflow_error();
+
+	PG_RETURN_ARRAYTYPE_P(state);
+}
+
+VT_FUNCTION(combine)
+{
+	PG_RETURN_ARRAYTYPE_P(vectype_combine(&VT(type),
+										  PG_GETARG_ARRAYTYPE_P(0),
+										  PG_GETARG_ARRAYTYPE_P(1),
+										  AggCheckCallContext(fcinfo, NULL) != 0,
+										  VT_NAME "_combine"));
+}
+
+VT_FUNCTION(avg)
+{
+	int			dim;
+	float8	   *sums = vectype_state(PG_GETARG_ARRAYTYPE_P(0), &dim, VT_NAME "_avg");
+	VT_VALUE   *result;
+
+	/* SQL: the average of no values is NULL */
+	if (sums[0] == 0)
+		PG_RETURN_NULL();
+
+	vectype_check_dim(&VT(type), dim);
+	result = VT_NEW(dim);
+	for (int i = 0; i < dim; i++)
+		result->x[i] = VT_FROM_DOUBLE(sums[i + 1] / sums[0]);
+	VT(check_finite) (result);
+
+	PG_RETURN_POINTER(result);
+}

@@ -8,7 +8,7 @@ $(SIMD_DIR)/simd_%.o: CFLAGS += -ffp-contract=off
 $(SIMD_DIR)/simd_%.bc: BITCODE_CFLAGS += -ffp-contract=off
 
 # On other architectures these two files compile to an absent level.
-ifneq ($(filter x86_64 amd64 i386 i686,$(shell uname -m)),)
+ifneq ($(filter x86_64-% amd64-% i386-% i486-% i586-% i686-%,$(shell $(CC) -dumpmachine)),)
 SIMD_AVX2_FLAGS = -mavx2 -mfma -mf16c
 SIMD_AVX512_FLAGS = $(SIMD_AVX2_FLAGS) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
 

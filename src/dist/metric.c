@@ -19,17 +19,17 @@ metric_info(Metric metric)
 	return &metrics[metric];
 }
 
-static double
-cosine_rank(const float sums[3])
+double
+metric_cosine_rank(float dot, float a_sq, float b_sq)
 {
 	double		similarity;
 
 	/* by name: a dot product of leftovers over an underflowed zero is no NaN */
-	if (sums[1] == 0 || sums[2] == 0)
+	if (a_sq == 0 || b_sq == 0)
 		return NAN;
 
 	/* in double the product of two float norms neither overflows nor vanishes */
-	similarity = sums[0] / sqrt((double) sums[1] * sums[2]);
+	similarity = dot / sqrt((double) a_sq * b_sq);
 
 	/* rounding may step past the ends; both comparisons let NaN through */
 	if (similarity > 1)
@@ -53,7 +53,7 @@ metric_rank(Metric metric, const float *a, const float *b, int n)
 			return -(double) simd->dot_f32(a, b, n);
 		case METRIC_COSINE:
 			simd->cosine_f32(a, b, n, sums);
-			return cosine_rank(sums);
+			return metric_cosine_rank(sums[0], sums[1], sums[2]);
 		case METRIC_L1:
 			return simd->l1_f32(a, b, n);
 	}

@@ -37,6 +37,9 @@ extern const MetricInfo *metric_info(Metric metric);
  */
 extern double metric_rank(Metric metric, const float *a, const float *b, int n);
 
+/* The cosine rank distance from a dot product and the two squared norms. */
+extern double metric_cosine_rank(float dot, float a_sq, float b_sq);
+
 /* What SQL shows for a rank distance: sqrt for L2, the value itself otherwise. */
 extern double metric_shown(Metric metric, double rank);
 

@@ -225,6 +225,19 @@ class Cluster:
                         tail += f.read()[-2000:]
                 raise RuntimeError(f"{program} failed:\n{tail}")
 
+    def cpu_seconds(self):
+        """Processor time of all sessions that have ended, None where the system does not tell."""
+        time.sleep(0.1)         # for the last one to be waited for
+        try:
+            with open(os.path.join(self.data, "postmaster.pid"), encoding="ascii") as f:
+                postmaster = int(f.readline())
+            with open(f"/proc/{postmaster}/stat", encoding="ascii") as f:
+                after_name = f.read().rpartition(")")[2].split()
+        except OSError:
+            return None
+        # fields 16 and 17 of proc(5): cutime and cstime
+        return (int(after_name[13]) + int(after_name[14])) / os.sysconf("SC_CLK_TCK")
+
     def close(self, keep):
         if keep and self.running:
             say(f"kept: {self.dsn}; stop it with {self.bindir}/pg_ctl -D {self.data} stop")
@@ -241,8 +254,8 @@ def shell_quote(word):
 class Target:
     """One extension with its options: a database, its tables and index."""
 
-    def __init__(self, text, args, dsn, pgbench):
-        self.label, self.args, self.pgbench = text, args, pgbench
+    def __init__(self, text, args, dsn, pgbench, cluster):
+        self.label, self.args, self.pgbench, self.cluster = text, args, pgbench, cluster
         self.extension, *rest = text.split(":")
         pairs = [part.partition("=") for part in rest]
         self.reloptions = {"m": args.m, "ef_construction": args.ef_construction}
@@ -426,8 +439,12 @@ class Target:
 
     def speed(self, sql, queries, ef):
         script = f"\\set i random(0, {queries - 1})\n{sql(':i')};\n"
+        before = self.cluster.cpu_seconds() if self.cluster else None
         tps, took = self.run_pgbench(script, [("hnsw.ef_search", ef)], "-T", str(self.args.seconds))
-        return {"qps": tps, "p50_ms": took[len(took) // 2], "p99_ms": took[int(len(took) * 0.99)]}
+        out = {"qps": tps, "p50_ms": took[len(took) // 2], "p99_ms": took[int(len(took) * 0.99)]}
+        if before is not None:
+            out["cpu_qps"] = len(took) / max(1e-2, self.cluster.cpu_seconds() - before)
+        return out
 
     def buffers(self, ef, queries):
         """Mean buffer accesses of the index scan node of a query."""
@@ -443,7 +460,7 @@ class Target:
 
     # ------------------------------------------------ inserts and vacuum
 
-    def inserts(self, base, truth, own_cluster):
+    def inserts(self, base, truth):
         """Single-row inserts into an index over all rows but the last 2 n."""
         n = self.args.inserts
         dim = base.shape[1]
@@ -465,8 +482,8 @@ class Target:
         # After a checkpoint the first change to a page logs all of it; without
         # full_page_writes only the changes are logged, as between checkpoints.
         # That setting is left alone in a server that is not ours.
-        for images in (True, False) if own_cluster else (True,):
-            if own_cluster:
+        for images in (True, False) if self.cluster else (True,):
+            if self.cluster:
                 self.execute(f"ALTER SYSTEM SET full_page_writes = {'on' if images else 'off'}")
                 self.execute("SELECT pg_reload_conf()")
             self.execute("CHECKPOINT")
@@ -481,7 +498,7 @@ class Target:
             out["phases"].append(phase)
             say(f"{self.label}: {done} inserts into {held} rows, full_page_writes {phase['full_page_writes']}: "
                 f"{tps:.0f}/s, p99 {phase['p99_ms']:.2f} ms, WAL {phase['wal_bytes_per_row']:.0f} bytes a row")
-        if own_cluster:
+        if self.cluster:
             self.execute("ALTER SYSTEM RESET full_page_writes")
             self.execute("SELECT pg_reload_conf()")
         rows = self.value("SELECT count(*) FROM grow")
@@ -534,18 +551,18 @@ def mib(n):
     return n / 1048576
 
 
-def qps_at(points, target):
-    """QPS where the curve passes a recall: log QPS between neighbouring
+def rate_at(points, key, target):
+    """The rate where the curve passes a recall: its log between neighbouring
     points, linear in recall.  None where it is not reached; the second value
     tells that the lowest ef was above the target already."""
     best, last = None, None
     for p in sorted(points, key=lambda p: p["ef"]):
         if p["recall"] >= target:
             if last is None:
-                best = p["qps"], True
+                best = p[key], True
             else:
                 share = (target - last["recall"]) / (p["recall"] - last["recall"])
-                best = math.exp((1 - share) * math.log(last["qps"]) + share * math.log(p["qps"])), False
+                best = math.exp((1 - share) * math.log(last[key]) + share * math.log(p[key])), False
             break
         if last is None or p["recall"] >= last["recall"]:
             last = p
@@ -591,6 +608,10 @@ def report(result):
     for goal in result["recall_targets"]:
         rows.append(both(f"queries/s at recall {goal:.2f}",
                          lambda t: (t["qps_at"][str(goal)] or [None])[0], "{:.0f}"))
+    if all("cpu_qps_at" in t for t in targets):
+        for goal in result["recall_targets"]:
+            rows.append(both(f"queries a CPU second at {goal:.2f}",
+                             lambda t: (t["cpu_qps_at"][str(goal)] or [None])[0], "{:.0f}"))
     if all("inserts" in t for t in targets):
         for i, phase in enumerate(reference["inserts"]["phases"]):
             fpw = "full pages " + phase["full_page_writes"]
@@ -618,9 +639,10 @@ def report(result):
     for t in targets:
         for p in t["points"]:
             rows.append([t["target"], p["ef"], f"{p['recall']:.4f}", f"{p['qps']:.0f}",
-                         f"{p['qps_min']:.0f}-{p['qps_max']:.0f}", f"{p['p50_ms']:.3f}", f"{p['p99_ms']:.3f}",
+                         f"{p['qps_min']:.0f}-{p['qps_max']:.0f}",
+                         f"{1e6 / p['cpu_qps']:.0f}" if "cpu_qps" in p else "-", f"{p['p50_ms']:.3f}", f"{p['p99_ms']:.3f}",
                          f"{p['buffers']:.0f}" if "buffers" in p else "-"])
-    print_table(["", "ef", f"recall@{result['k']}", "queries/s", "rounds", "p50 ms", "p99 ms", "buffers"], rows)
+    print_table(["", "ef", f"recall@{result['k']}", "queries/s", "rounds", "CPU us", "p50 ms", "p99 ms", "buffers"], rows)
 
 
 def processor():
@@ -634,7 +656,7 @@ def processor():
     return platform.processor() or platform.machine()
 
 
-def measure(args, dsn, pgbench, own_cluster):
+def measure(args, dsn, pgbench, cluster):
     base, queries = read_vectors(args)
     say(f"{len(base)} rows of {base.shape[1]} dimensions, {len(queries)} queries")
     truth = Truth(args.metric, base, queries, args.k)
@@ -643,7 +665,7 @@ def measure(args, dsn, pgbench, own_cluster):
     with admin.cursor() as cur:
         cur.execute("SHOW server_version")
         version = cur.fetchone()[0]
-    targets = [Target(text, args, dsn, pgbench) for text in args.extensions]
+    targets = [Target(text, args, dsn, pgbench, cluster) for text in args.extensions]
     if len({t.database for t in targets}) != len(targets):
         sys.exit("--extensions: two targets are the same")
     result = {"server_version": version, "processor": processor(), "cpus": os.cpu_count(),
@@ -689,16 +711,21 @@ def measure(args, dsn, pgbench, own_cluster):
                 point.update(qps=statistics.median(rates), qps_min=min(rates), qps_max=max(rates),
                              p50_ms=statistics.median(run["p50_ms"] for run in point["runs"]),
                              p99_ms=statistics.median(run["p99_ms"] for run in point["runs"]))
+                if all("cpu_qps" in run for run in point["runs"]):
+                    point["cpu_qps"] = statistics.median(run["cpu_qps"] for run in point["runs"])
                 t.out["points"].append(point)
-            t.out["qps_at"] = {str(goal): qps_at(t.out["points"], goal) for goal in args.recall_targets}
+            for key in ("qps", "cpu_qps"):
+                if all(key in point for point in t.out["points"]):
+                    t.out[key + "_at"] = {str(goal): rate_at(t.out["points"], key, goal)
+                                          for goal in args.recall_targets}
         if args.inserts:
             for t in targets:
-                t.inserts(base, truth, own_cluster)
+                t.inserts(base, truth)
         if args.vacuum:
             for t in targets:
                 t.vacuum(base, queries)
     finally:
-        if not args.keep and not own_cluster:
+        if not args.keep and cluster is None:
             with admin.cursor() as cur:
                 for t in targets:
                     cur.execute(f"DROP DATABASE IF EXISTS {t.database} WITH (FORCE)")
@@ -769,7 +796,7 @@ def main():
         pgbench = os.path.join(bindir, "pgbench") if bindir else shutil.which("pgbench")
         if not pgbench or not os.path.exists(pgbench):
             sys.exit("pgbench not found; on Debian it is in the package postgresql-15 (or another version)")
-        result = measure(args, dsn, pgbench, cluster is not None)
+        result = measure(args, dsn, pgbench, cluster)
     except (RuntimeError, psycopg2.Error) as failure:
         sys.exit(f"compare.py: {failure}")
     finally:

@@ -62,7 +62,7 @@ vectype_not_finite(const VecType *type, double value, int element)
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_EXCEPTION),
 			 errmsg("infinite value not allowed in %s", type->name),
-			 errdetail("Element %d is infinite or too large for the type.", element)));
+			 errdetail("Element %d is infinite or lies outside the range of the type.", element)));
 }
 
 int32

@@ -164,7 +164,7 @@ VT_FUNCTION(in)
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("\"%s\" is out of range for type %s",
 							pnstrdup(start, p - start), VT_NAME),
-					 errdetail("It stands at element %d.", dim + 1)));
+					 errdetail("Element %d lies outside the range of the type.", dim + 1)));
 		if (isnan(value))
 			ereturn(escontext, (Datum) 0,
 					(errcode(ERRCODE_DATA_EXCEPTION),
@@ -848,7 +848,7 @@ VT_FUNCTION(accum)
 	for (int i = 0; i < v->dim; i++)
 	{
 		sums[i + 1] += VT_TO_FLOAT(v->x[i]);
-		overflow |= !(fabs(sums[i + 1]) <= DBL_MAX);
+		overflow |= isinf(sums[i + 1]);
 	}
 	if (overflow)
 		float_overflow_error();

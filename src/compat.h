@@ -16,6 +16,11 @@
 #include "varatt.h"
 #endif
 
+/* spelled as a prefix from 18 on */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /*
  * Input functions report bad text softly, so that COPY ... ON_ERROR and
  * pg_input_is_valid() can go on.  PostgreSQL 15 knows no soft errors: there

@@ -27,7 +27,7 @@ typedef struct Vector
 extern Vector *vector_new(int dim);
 
 /* Raises ERRCODE_DATA_CORRUPTED: a stored value whose size does not fit its dimensions. */
-pg_attribute_noreturn() extern void vectype_damaged(const char *type_name);
+pg_noreturn extern void vectype_damaged(const char *type_name);
 
 /*
  * The detoasted vector behind a Datum.  Everything after this trusts dim, so

@@ -23,8 +23,8 @@ extern void vectype_check_dim(const VecType *type, int64 dim);
 extern void vectype_check_expected(int32 typmod, int dim);
 
 /* Errors of two values that should match, and of element number element (from 1). */
-pg_attribute_noreturn() extern void vectype_dims_differ(const VecType *type, int a, int b);
-pg_attribute_noreturn() extern void vectype_not_finite(const VecType *type, double value, int element);
+pg_noreturn extern void vectype_dims_differ(const VecType *type, int a, int b);
+pg_noreturn extern void vectype_not_finite(const VecType *type, double value, int element);
 
 /* The type modifier in the parentheses of type(n). */
 extern int32 vectype_typmod_in(const VecType *type, ArrayType *modifiers);

@@ -139,7 +139,7 @@ stage_unit()
 stage_check()
 {
 	begin "$1"
-	[ -n "${PGHOST:-}" ] || start_server
+	[ -n "${PGHOST:-}" ] || start_server 'autovacuum = off'
 	run "$work/log/$1" make -C "$work/tree" installcheck PG_CONFIG="$pg_bin/pg_config" "$2"
 	check_status=$?
 	diffs=$work/tree/$3/regression.diffs

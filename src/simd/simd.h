@@ -35,14 +35,25 @@ typedef struct SimdKernels
 	SimdLevel	level;
 	const char *name;			/* "scalar", "baseline", "avx2", "avx512" */
 
-	/* pairs of float32 vectors of n elements; no alignment is assumed */
+	/*
+	 * Pairs of float32 vectors of n elements, n >= 0.  No alignment beyond
+	 * float's is assumed and nothing past element n is read.  Infinity and
+	 * NaN flow through.
+	 *
+	 * Within one level the same pair gives the same bits whichever form
+	 * computes it: pair, batch, cosine (sums[0] is dot_f32(a, b), sums[1]
+	 * dot_f32(a, a)), or with a and b exchanged.  Levels differ by rounding.
+	 */
 	float		(*l2sq_f32) (const float *a, const float *b, int n);
 	float		(*dot_f32) (const float *a, const float *b, int n);
 	float		(*l1_f32) (const float *a, const float *b, int n);
 	/* sums[0] = a.b, sums[1] = a.a, sums[2] = b.b, one pass */
 	void		(*cosine_f32) (const float *a, const float *b, int n, float sums[3]);
 
-	/* one query against nvecs vectors: out[i] = op(query, vecs[i]) */
+	/*
+	 * One query against nvecs vectors: out[i] = op(query, vecs[i]).  Batch
+	 * kernels, here and below, prefetch within the batch.
+	 */
 	void		(*l2sq_f32_batch) (const float *query, const float *const *vecs, int nvecs, int n, float *out);
 	void		(*dot_f32_batch) (const float *query, const float *const *vecs, int nvecs, int n, float *out);
 	void		(*l1_f32_batch) (const float *query, const float *const *vecs, int nvecs, int n, float *out);
@@ -53,14 +64,15 @@ typedef struct SimdKernels
 	 * int8: query[0 .. nbytes) against the low nibbles and
 	 * query[hi .. hi + nbytes) against the high ones, hi = nbytes rounded up
 	 * to 64; both runs are zero-padded to hi elements.
-	 * out[i] = sum of nibble * query over codes[i].
+	 * out[i] = sum of nibble * query over codes[i], exact for nbytes up to
+	 * 2^19.
 	 */
 	void		(*dot_u4s8_batch) (const int8_t *query, const uint8_t *const *codes, int ncodes, int nbytes, int32_t *out);
 
 	/*
 	 * 8-bit codes against an int16 query of |value| <= 2047, such that the
 	 * true sum fits int32 (the caller bounds the query for that).  The query
-	 * is zero-padded to a multiple of 64 elements.
+	 * is zero-padded to a multiple of 64 elements.  Exact.
 	 */
 	void		(*dot_u8s16_batch) (const int16_t *query, const uint8_t *const *codes, int ncodes, int n, int32_t *out);
 
@@ -75,7 +87,11 @@ typedef struct SimdKernels
 	void		(*l1_u4_batch) (const float *query, const uint8_t *const *codes, int ncodes, int n,
 								const float *lo, const float *step, float *out);
 
-	/* in-place Walsh-Hadamard transform of n = 2^k floats, not scaled */
+	/*
+	 * In-place Walsh-Hadamard transform of n = 2^k floats, k >= 0, not
+	 * scaled.  The same bits at every level: a code does not depend on the
+	 * machine that made it.
+	 */
 	void		(*fht_f32) (float *x, int n);
 } SimdKernels;
 
@@ -88,8 +104,7 @@ extern const SimdKernels *simd_kernels_for(SimdLevel level);
 /*
  * The kernels in use: the best level until simd_force() names another.
  * simd_force() returns false, and changes nothing, where that level is not
- * to be had.  Read simd_kernels through simd_get() once per operation, not
- * once per vector.
+ * to be had.  Call simd_get() once per operation, not once per vector.
  */
 extern const SimdKernels *simd_get(void);
 extern bool simd_force(SimdLevel level);

@@ -70,8 +70,8 @@ vi_u8(const uint8_t *p)
 
 /*
  * High nibbles are multiplied in place, sixteen times too large, and shifted
- * once at the end: 16 * 15 * 127 * 4 a step and lane keeps int32 for codes
- * of up to a megabyte.
+ * once at the end.  A step adds at most 4 * 16 * 15 * 127 to a lane: no
+ * overflow before the 17,000th.
  */
 typedef struct U4Sum
 {

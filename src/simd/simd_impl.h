@@ -139,13 +139,41 @@ f32_group(F32Op op, int width, const float *query, const float *const *vecs, int
 		out[v] = f32_total(sums[v]);
 }
 
+/*
+ * Ask for the first `bytes` of what comes after a group while the group is
+ * worked on: random places in memory are what these kernels wait for.
+ */
+SIMD_INLINE void
+prefetch_group(const void *const *next, int count, int bytes)
+{
+	for (int i = 0; i < count; i++)
+	{
+		for (int j = 0; j < bytes; j += 64)
+			__builtin_prefetch((const char *) next[i] + j);
+	}
+}
+
+/* Enough of a float vector for the processor to see that it is a stream. */
+#define F32_PREFETCH 256
+
+SIMD_INLINE int
+min_int(int a, int b)
+{
+	return a < b ? a : b;
+}
+
 SIMD_INLINE void
 f32_batch(F32Op op, const float *query, const float *const *vecs, int nvecs, int n, float *out)
 {
+	int			ahead = min_int(n * (int) sizeof(float), F32_PREFETCH);
 	int			i = 0;
 
 	for (; i <= nvecs - F32_GROUP; i += F32_GROUP)
+	{
+		prefetch_group((const void *const *) (vecs + i + F32_GROUP),
+					   min_int(F32_GROUP, nvecs - i - F32_GROUP), ahead);
 		f32_group(op, F32_GROUP, query, vecs + i, n, out + i);
+	}
 	for (; i < nvecs; i++)
 		f32_group(op, 1, query, vecs + i, n, out + i);
 }
@@ -261,6 +289,8 @@ KERNEL(dot_u4s8_batch) (const int8_t *query, const uint8_t *const *codes, int nc
 		U4Sum		s2 = u4_zero();
 		U4Sum		s3 = u4_zero();
 
+		prefetch_group((const void *const *) (codes + i + CODE_GROUP),
+					   min_int(CODE_GROUP, ncodes - i - CODE_GROUP), padded);
 		for (int j = 0; j < padded; j += 64)
 		{
 			s0 = u4_step(s0, c0 + j, query + j, query_hi + j);
@@ -298,6 +328,8 @@ KERNEL(dot_u8s16_batch) (const int16_t *query, const uint8_t *const *codes, int 
 		U8Sum		s2 = u8_zero();
 		U8Sum		s3 = u8_zero();
 
+		prefetch_group((const void *const *) (codes + i + CODE_GROUP),
+					   min_int(CODE_GROUP, ncodes - i - CODE_GROUP), padded);
 		for (int j = 0; j < padded; j += 64)
 		{
 			s0 = u8_step(s0, c0 + j, query + j);
@@ -340,6 +372,7 @@ KERNEL(l1_u8_batch) (const float *query, const uint8_t *const *codes, int ncodes
 		VF			vstep = vf_set1(step[c]);
 		VF			sums[F32_ACCS];
 
+		prefetch_group((const void *const *) (codes + c + CODE_GROUP), c + CODE_GROUP < ncodes, n);
 		sums[0] = sums[1] = sums[2] = sums[3] = vf_zero();
 		F32_WALK(n, FULL, PART);
 		out[c] = f32_total(sums);
@@ -368,6 +401,7 @@ KERNEL(l1_u4_batch) (const float *queries, const uint8_t *const *codes, int ncod
 		VF			vstep = vf_set1(step[c]);
 		VF			sums[F32_ACCS];
 
+		prefetch_group((const void *const *) (codes + c + CODE_GROUP), c + CODE_GROUP < ncodes, nbytes);
 		sums[0] = sums[1] = sums[2] = sums[3] = vf_zero();
 		F32_WALK(nbytes, LO_FULL, LO_PART);
 		query += nbytes;

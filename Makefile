@@ -7,6 +7,8 @@ OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 ALL_HEADERS = $(wildcard src/*.h src/*/*.h)
 
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
+# Expected output is in expected/: 15 looks for it in the output directory, later
+# versions in --expecteddir, and both are the working directory unless told.
 REGRESS_OPTS = --inputdir=$(srcdir)/test --load-extension=vecidx
 ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
 # The output directory is where PostgreSQL 15 looks for expected/.

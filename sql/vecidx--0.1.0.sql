@@ -30,7 +30,7 @@ CREATE TYPE vector (
 );
 
 /*
- * Costs.  A distance takes from some 70 ns to several microseconds, by the
+ * Costs.  A distance takes from some 50 ns to several microseconds, by the
  * number of dimensions and by whether the value stands in the TOAST table.
  * The support function works it out where a column's type or a constant tells
  * the dimensions; the COST beside it is for the other calls, in the middle of

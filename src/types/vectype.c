@@ -126,7 +126,7 @@ vectype_combine(const VecType *type, ArrayType *a, ArrayType *b, bool in_place,
 	int			b_dim;
 	float8	   *sums = vectype_state(a, &dim, caller);
 	float8	   *b_sums = vectype_state(b, &b_dim, caller);
-	bool		overflow = false;
+	int			overflow = 0;
 
 	/*
 	 * A parallel worker that saw no row hands over {0}, and the leader starts
@@ -156,7 +156,7 @@ vectype_combine(const VecType *type, ArrayType *a, ArrayType *b, bool in_place,
 	for (int i = 0; i <= dim; i++)
 	{
 		sums[i] += b_sums[i];
-		overflow |= isinf(sums[i]);
+		overflow |= isinf(sums[i]) != 0;
 	}
 	if (overflow)
 		float_overflow_error();

@@ -2,8 +2,8 @@
  * vectype_cost.c
  *		What the planner is told about the cost of functions of vectors.
  *
- * The time of a distance spans three orders of magnitude: some 70 ns for 100
- * dimensions beside the row, 3 to 8 us once the value has to be fetched from
+ * The time of a distance spans two orders of magnitude: some 50 ns for 100
+ * dimensions beside the row, 2 to 8 us once the value has to be fetched from
  * the TOAST table (PostgreSQL 15, everything cached).  No constant fits, but
  * the planner lets a function look at its own call: a typed column or a
  * constant operand tells the dimensions.  Where nothing does, the function's

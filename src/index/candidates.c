@@ -1,0 +1,68 @@
+/*
+ * candidates.c
+ *		The parts of candidates.h that are not worth inlining.
+ */
+#include "postgres.h"
+
+#include "index/candidates.h"
+
+#include "port/pg_bitutils.h"
+
+int
+candidate_compare(const void *a, const void *b)
+{
+	const Candidate *x = a;
+	const Candidate *y = b;
+
+	if (candidate_before(x, y))
+		return -1;
+	return candidate_before(y, x) ? 1 : 0;
+}
+
+static void
+nodeset_alloc(NodeSet *set, uint32 nslots)
+{
+	set->slots = MemoryContextAllocExtended(set->context, (Size) nslots * sizeof(uint32),
+											MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	set->mask = nslots - 1;
+	set->n = 0;
+}
+
+void
+nodeset_init(NodeSet *set, MemoryContext context, uint32 expected)
+{
+	expected = Max(expected, 64);
+	expected = Min(expected, (uint32) 1 << 28);
+	set->context = context;
+	nodeset_alloc(set, pg_nextpower2_32(expected * 2 + 2));
+}
+
+void
+nodeset_clear(NodeSet *set)
+{
+	memset(set->slots, 0, nodeset_memory(set));
+	set->n = 0;
+}
+
+Size
+nodeset_memory(const NodeSet *set)
+{
+	return ((Size) set->mask + 1) * sizeof(uint32);
+}
+
+void
+nodeset_grow(NodeSet *set)
+{
+	uint32	   *old = set->slots;
+	uint32		oldslots = set->mask + 1;
+
+	if (oldslots > (uint32) 1 << 30)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("too many nodes visited by one index search")));
+	nodeset_alloc(set, oldslots * 2);
+	for (uint32 i = 0; i < oldslots; i++)
+		if (old[i] != 0)
+			nodeset_add(set, old[i] - 1);
+	pfree(old);
+}

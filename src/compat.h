@@ -12,8 +12,24 @@
 #error "vecidx needs PostgreSQL 15 or later"
 #endif
 
+#include "storage/buf_internals.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
+
+typedef RelFileLocator VecidxLocator;
+
+#define vecidx_locator(rel) ((rel)->rd_locator)
+#define vecidx_init_tag(tag, locator, fork, block) InitBufferTag((tag), (locator), (fork), (block))
+#define vecidx_tags_equal(a, b) BufferTagsEqual((a), (b))
+#else
+typedef RelFileNode VecidxLocator;
+
+#define vecidx_locator(rel) ((rel)->rd_node)
+#define vecidx_init_tag(tag, locator, fork, block) INIT_BUFFERTAG(*(tag), *(locator), (fork), (block))
+#define vecidx_tags_equal(a, b) BUFFERTAGS_EQUAL(*(a), *(b))
 #endif
 
 /* spelled as a prefix from 18 on */
@@ -37,5 +53,30 @@
 		ereport(ERROR, __VA_ARGS__); \
 	} while (0)
 #endif
+#if PG_VERSION_NUM >= 180000
+#define vecidx_vacuum_delay_point() vacuum_delay_point(false)
+#define vecidx_count_scan(scan) \
+	do { \
+		pgstat_count_index_scan((scan)->indexRelation); \
+		if ((scan)->instrument) \
+			(scan)->instrument->nsearches++; \
+	} while (0)
+#else
+#define vecidx_count_scan(scan) pgstat_count_index_scan((scan)->indexRelation)
+#define vecidx_vacuum_delay_point() vacuum_delay_point()
+#endif
+
+/*
+ * Zeroed memory on a cache line.  It cannot be pfreed: it goes with its
+ * context.
+ */
+static inline void *
+vecidx_alloc_aligned(MemoryContext context, Size size)
+{
+	Size		padded = add_size(size, 63);
+
+	return (void *) TYPEALIGN(64, MemoryContextAllocExtended(context, padded,
+															 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
+}
 
 #endif							/* VECIDX_COMPAT_H */

@@ -38,13 +38,12 @@ function(PG_FUNCTION_ARGS) \
 	static const VecidxOpclass opclass = {.metric = (metric_), .type = &(type_)}; \
 	(void) fcinfo; \
 	PG_RETURN_POINTER(&opclass); \
-} \
-extern int	no_such_declaration
+}
 
-OPCLASS_SUPPORT(vecidx_vector_l2_support, METRIC_L2, vector_type);
-OPCLASS_SUPPORT(vecidx_vector_ip_support, METRIC_IP, vector_type);
-OPCLASS_SUPPORT(vecidx_vector_cosine_support, METRIC_COSINE, vector_type);
-OPCLASS_SUPPORT(vecidx_vector_l1_support, METRIC_L1, vector_type);
+OPCLASS_SUPPORT(vecidx_vector_l2_support, METRIC_L2, vector_type)
+OPCLASS_SUPPORT(vecidx_vector_ip_support, METRIC_IP, vector_type)
+OPCLASS_SUPPORT(vecidx_vector_cosine_support, METRIC_COSINE, vector_type)
+OPCLASS_SUPPORT(vecidx_vector_l1_support, METRIC_L1, vector_type)
 
 const VecidxOpclass *
 vecidx_opclass(Relation index)

@@ -8,6 +8,7 @@
 
 #include "postgres.h"
 
+#include "compat.h"
 #include "storage/bufmgr.h"
 #include "storage/bufpage.h"
 #include "utils/rel.h"
@@ -53,7 +54,7 @@ extern void vecidx_page_check(Relation index, Buffer buffer, VecidxPageKind kind
 extern const char *vecidx_page_problem(Page page, VecidxPageKind kind, uint16 version);
 
 /* The one way to report damage: index, block, slot (or -1) and remedy. */
-extern void vecidx_corrupted(Relation index, BlockNumber block, int slot, const char *problem) pg_attribute_noreturn();
+pg_noreturn extern void vecidx_corrupted(Relation index, BlockNumber block, int slot, const char *problem);
 
 /*
  * Extend the relation by n contiguous pages of kind VECIDX_PAGE_FREE, logged

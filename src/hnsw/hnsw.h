@@ -1,0 +1,328 @@
+/*
+ * hnsw.h
+ *		The HNSW access method in memory: parameters, the node store that the
+ *		graph algorithms work on, and what the phases share.
+ */
+#ifndef VECIDX_HNSW_H
+#define VECIDX_HNSW_H
+
+#include "postgres.h"
+
+#include "access/amapi.h"
+#include "access/genam.h"
+#include "hnsw/hnsw_page.h"
+#include "index/candidates.h"
+#include "index/opclass.h"
+#include "index/pagemem.h"
+#include "index/wal.h"
+#include "nodes/execnodes.h"
+#include "quant/quantizer.h"
+#include "utils/relcache.h"
+
+/* Reloptions as the parser fills them. */
+typedef struct HnswOptions
+{
+	int32		vl_len_;
+	int			m;
+	int			ef_construction;
+	int			quantizer_offset;	/* string; 0 when not given */
+} HnswOptions;
+
+/* ---- The graph (hnsw_graph.c): algorithms over a store of nodes ---- */
+
+typedef struct HnswLinks
+{
+	int			n;
+	int			nkept;
+	uint32		nodes[HNSW_MAX_LINKS_ANY];
+} HnswLinks;
+
+/* Where a search begins, as of now. */
+typedef struct HnswEntry
+{
+	uint32		node;			/* HNSW_INVALID_NODE when the index is empty */
+	int			level;
+	bool		vacuuming;		/* nodes may be marked deleted */
+} HnswEntry;
+
+/*
+ * Where nodes live: memory while building, pages otherwise.  The algorithms
+ * of hnsw_graph.c know nothing else of either.
+ */
+typedef struct HnswStore HnswStore;
+
+struct HnswStore
+{
+	const Quantizer *quantizer;
+	int			m;
+
+	/* Copy a node's links on a level (empty where it does not reach it); returns its state. */
+	int			(*get_links) (HnswStore *store, uint32 node, int level, HnswLinks *links);
+
+	/* Score up to HNSW_MAX_LINKS_ANY + 1 nodes; err may be NULL. */
+	void		(*score) (HnswStore *store, const QuantQuery *query, const uint32 *nodes, int n,
+						  float *dist, float *err);
+
+	/* Copy a node's code record (code_size bytes). */
+	void		(*get_code) (HnswStore *store, uint32 node, uint8 *code);
+
+	void		(*get_entry) (HnswStore *store, HnswEntry *entry);
+
+	/* Make the node the entry point if its level is higher than the present one's. */
+	void		(*raise_entry) (HnswStore *store, uint32 node, int level);
+
+	/*
+	 * Create a node with its code, one TID and its links on levels 0 ..
+	 * level, all at once.  With expect_empty it becomes the entry point of an
+	 * empty graph; HNSW_INVALID_NODE if that is not empty any more.
+	 */
+	uint32		(*create_node) (HnswStore *store, const uint8 *code, ItemPointer tid, int level,
+								const HnswLinks *links, bool expect_empty);
+
+	/* Add a TID to a node in use with this very code; false if it is not that (any more). */
+	bool		(*add_tid) (HnswStore *store, uint32 node, const uint8 *code, ItemPointer tid);
+
+	/* Write one level's links if they are still `old`; false if not, or if the node is gone. */
+	bool		(*replace_links) (HnswStore *store, uint32 node, int level,
+								  const HnswLinks *old, const HnswLinks *links);
+};
+
+/* Flags of a Candidate. */
+#define HNSW_CANDIDATE_EXPANDED 1
+#define HNSW_CANDIDATE_DELETED 2
+
+/* State of one search; reused from level to level and query to query. */
+typedef struct HnswSearch
+{
+	HnswStore  *store;
+	const QuantQuery *query;
+	CandidateArray frontier;	/* nearest_* heap: to be expanded */
+	CandidateArray results;		/* farthest_* heap: the ef nearest */
+	CandidateArray discarded;	/* scored, and not among the results */
+	bool		keep_discarded; /* for a search that may be resumed */
+	NodeSet		visited;
+	uint64		nscored;		/* distances estimated */
+	uint64		nexpanded;		/* nodes whose links were read */
+} HnswSearch;
+
+extern void hnsw_search_init(HnswSearch *search, HnswStore *store, MemoryContext context, int ef);
+
+/* Forget the last search.  query must stay valid through the search. */
+extern void hnsw_search_begin(HnswSearch *search, const QuantQuery *query);
+
+/* Greedy walk from entry (on level from) down to level to + 1; returns the nearest node met. */
+extern Candidate hnsw_search_descend(HnswSearch *search, uint32 entry, int from, int to);
+
+/*
+ * Best-first search of one level from the candidates given.  Leaves the ef
+ * nearest in search->results (a farthest_* heap).
+ */
+extern void hnsw_search_level(HnswSearch *search, const Candidate *entries, int nentries, int level, int ef);
+
+/*
+ * Go on with a level-0 search whose results have been taken: the next ef
+ * nearest among all that has not been returned.  False when nothing is left.
+ */
+extern bool hnsw_search_resume(HnswSearch *search, int ef);
+
+/* Working memory of neighbour selection, sized once per build or insert. */
+typedef struct HnswSelect
+{
+	HnswStore  *store;
+	QuantQuery *query;			/* of the candidate under test */
+	QuantQuery *base;			/* of the node whose list changes */
+	uint8	   *code;
+} HnswSelect;
+
+extern void hnsw_select_init(HnswSelect *select, HnswStore *store, MemoryContext context);
+
+/*
+ * Choose up to max links for a node out of candidates (sorted nearest first),
+ * by the rule of Malkov & Yashunin's Algorithm 4, filled up with the nearest
+ * of those the rule rejects.
+ */
+extern void hnsw_select(HnswSelect *select, const Candidate *candidates, int n, int max, HnswLinks *links);
+
+/*
+ * Offer node to base's links.  Returns true if the links changed.  When the
+ * list is full the farthest of those that only fill up gives way.
+ */
+extern bool hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, int max, uint32 node);
+
+/* The level of a node, a function of the seed and its number. */
+extern int	hnsw_random_level(uint64 seed, uint32 node, int m);
+extern int	hnsw_max_level(int m);
+
+/* ---- An opened index (hnsw_meta.c): what a backend remembers of one ---- */
+
+typedef struct HnswIndex
+{
+	/* frozen with the index */
+	uint64		uid;
+	uint64		seed;
+	int			dim;
+	int			m;
+	int			ef_construction;
+	Size		code_size;
+	Size		adjacency_size;
+	uint32		codes_per_page;
+	uint32		adjacencies_per_page;
+	const VecidxOpclass *opclass;
+	Quantizer	quantizer;
+
+	/* copies of what only ever grows */
+	BlockNumber nblocks;		/* of the relation, when last asked */
+	uint32		code_pages;
+	HnswExtentMap codes;
+	HnswExtentMap adjacencies;
+
+	/* where pages are and which buffer held them last, by ordinal */
+	PageMemory	code_memory;
+	PageMemory	adjacency_memory;
+
+	int			nusers;			/* scans and inserts that hold a pointer */
+	MemoryContext context;
+} HnswIndex;
+
+/*
+ * Open: find or make the backend's memory of the index, and read the entry
+ * point.  The pointer stays good until the memory context is reset.
+ */
+extern HnswIndex *hnsw_index_open(Relation index, MemoryContext user, HnswEntry *entry);
+
+/* Read the entry point (and growth) again. */
+extern void hnsw_index_refresh(HnswIndex *hnsw, Relation index, HnswEntry *entry);
+extern void hnsw_index_absorb(HnswIndex *hnsw, const HnswMetaPageData *meta);
+
+/* First number that is no node (some below may not be either). */
+static inline uint64
+hnsw_node_limit(const HnswIndex *hnsw)
+{
+	return (uint64) hnsw->code_pages * hnsw->codes_per_page;
+}
+
+/* Block of a page by ordinal; InvalidBlockNumber if there is none. */
+extern BlockNumber hnsw_extent_block(const HnswExtentMap *map, uint32 ordinal);
+
+/* Fill a metapage for a new index and write it with its centre; no WAL. */
+typedef struct HnswParams
+{
+	int			dim;
+	int			m;
+	int			ef_construction;
+	QuantKind	quantizer;
+	const VecidxOpclass *opclass;
+	uint64		seed;
+} HnswParams;
+
+extern void hnsw_params_read(Relation index, HnswParams *params);
+extern void hnsw_create(Relation index, ForkNumber fork, const HnswParams *params, const float *centre);
+
+/* ---- Pages as a store (hnsw_disk.c) ---- */
+
+typedef struct HnswDiskStore
+{
+	HnswStore	store;
+	Relation	index;
+	HnswIndex  *hnsw;
+	bool		building;		/* changes are not logged */
+	uint8	   *scratch;		/* records copied out of their pages */
+	Size		scratch_stride;
+} HnswDiskStore;
+
+extern void hnsw_disk_store_init(HnswDiskStore *store, Relation index, HnswIndex *hnsw,
+								 MemoryContext context, bool building);
+
+/* A node's adjacency page, locked; *adjacency points into it.  Checked. */
+extern Buffer hnsw_disk_adjacency(HnswDiskStore *store, uint32 node, int lockmode, HnswAdjacency *adjacency);
+
+/* Slot of a node's adjacency record on its page (for messages). */
+#define HnswAdjacencySlot(hnsw, node) ((int) ((node) % (hnsw)->adjacencies_per_page))
+#define HnswPageGetAdjacency(page, hnsw, slot) \
+	((HnswAdjacency) (PageGetContents(page) + (Size) (slot) * (hnsw)->adjacency_size))
+
+/* Whether the block belongs to code or adjacency pages, in use or not. */
+extern bool hnsw_block_in_extents(const HnswIndex *hnsw, BlockNumber block);
+
+/* An extra page with room for an item of this size, exclusively locked. */
+extern Buffer hnsw_disk_extra_page(HnswDiskStore *store, Size size);
+
+/* Read an extra item: page share-locked, item checked for kind and owner. */
+extern Buffer hnsw_disk_extra_item(HnswDiskStore *store, ItemPointer where, HnswExtraKind kind,
+								   uint32 owner, int lockmode, void **item);
+
+/* TIDs of a node. */
+typedef struct HnswTids
+{
+	ItemPointerData *tids;
+	Size		n;
+	Size		capacity;
+	MemoryContext context;
+} HnswTids;
+
+/*
+ * All TIDs of a node as of one moment, into *tids (which it empties first).
+ * Returns the node's state; no TIDs unless that is HNSW_NODE_USED.
+ */
+extern int	hnsw_disk_read_tids(HnswDiskStore *store, uint32 node, HnswTids *tids);
+
+/* The same for a number below the limit that may never have been a node. */
+extern void hnsw_disk_try_tids(HnswDiskStore *store, uint32 node, HnswTids *tids);
+
+/* An adjacency page by ordinal, locked and checked; false if it is still free (no buffer then). */
+extern bool hnsw_disk_adjacency_page(HnswDiskStore *store, uint32 ordinal, int lockmode, Buffer *buffer);
+
+/* Records on an adjacency page. */
+extern int	hnsw_page_adjacencies(const HnswIndex *hnsw, Page page);
+
+/* ---- One row into the graph (hnsw_insert.c), over any store ---- */
+
+typedef struct HnswInserter
+{
+	HnswStore  *store;
+	int			ef_construction;
+	uint64		seed;
+	HnswSearch	search;
+	HnswSelect	select;
+	QuantQuery *query;
+	void	   *scratch;
+	uint8	   *code;
+	Candidate  *sorted;
+	Candidate  *carried;		/* entries of the next level */
+	HnswLinks  *links;			/* HNSW_LEVEL_LIMIT + 1 levels */
+} HnswInserter;
+
+extern void hnsw_inserter_init(HnswInserter *inserter, HnswStore *store, int ef_construction,
+							   uint64 seed, MemoryContext context);
+
+/*
+ * vector: dim floats.  Returns whether the row made a node of its own (an
+ * equal vector's node may have taken its TID).
+ */
+extern bool hnsw_inserter_add(HnswInserter *inserter, const float *vector, ItemPointer tid);
+
+/* Lock that lets VACUUM wait for the inserts under way; see README.md. */
+extern void hnsw_insert_lock(Relation index);
+extern void hnsw_insert_unlock(Relation index);
+extern void hnsw_insert_barrier(Relation index);
+
+/* ---- Access method entry points ---- */
+
+extern IndexBuildResult *hnsw_build(Relation heap, Relation index, IndexInfo *indexInfo);
+extern void hnsw_buildempty(Relation index);
+extern bool hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
+						IndexUniqueCheck check, bool unchanged, IndexInfo *indexInfo);
+extern IndexBulkDeleteResult *hnsw_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+											  IndexBulkDeleteCallback callback, void *callback_state);
+extern IndexBulkDeleteResult *hnsw_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats);
+extern IndexScanDesc hnsw_beginscan(Relation index, int nkeys, int norderbys);
+extern void hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys);
+extern bool hnsw_gettuple(IndexScanDesc scan, ScanDirection dir);
+extern void hnsw_endscan(IndexScanDesc scan);
+
+#define PROGRESS_HNSW_PHASE_SAMPLE 2
+#define PROGRESS_HNSW_PHASE_LOAD 3
+#define PROGRESS_HNSW_PHASE_WRITE 4
+#define PROGRESS_HNSW_PHASE_LOG 5
+
+#endif							/* VECIDX_HNSW_H */

@@ -1,0 +1,1087 @@
+/*
+ * hnsw_disk.c
+ *		An HNSW graph on pages: the node store, and every change to it that is
+ *		one step (README.md says what each step makes atomic).
+ */
+#include "vecidx.h"
+
+#include "hnsw/hnsw.h"
+#include "miscadmin.h"
+#include "storage/freespace.h"
+#include "storage/indexfsm.h"
+#include "storage/lmgr.h"
+
+/* ---- Reading ---- */
+
+/* A record under a score: where it lies if it was only peeked at. */
+typedef struct RecordRef
+{
+	PageSlot   *slot;			/* NULL: the record was copied */
+	Size		offset;			/* in the page */
+} RecordRef;
+
+static void
+check_node(HnswDiskStore *store, uint32 node)
+{
+	if (likely(node < hnsw_node_limit(store->hnsw)))
+		return;
+	/* the index may have grown since this backend looked */
+	hnsw_index_refresh(store->hnsw, store->index, NULL);
+	if (node >= hnsw_node_limit(store->hnsw))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" is corrupted: node %u does not exist",
+						RelationGetRelationName(store->index), node),
+				 errhint("REINDEX it; vecidx_check() lists what else is wrong.")));
+}
+
+static inline RecordRef
+locate_code(HnswIndex *hnsw, uint32 node)
+{
+	RecordRef	ref;
+	uint32		ordinal = node / hnsw->codes_per_page;
+
+	ref.slot = &hnsw->code_memory.slots[ordinal];
+	ref.offset = MAXALIGN(SizeOfPageHeaderData) +
+		(Size) (node - ordinal * hnsw->codes_per_page) * hnsw->code_size;
+	return ref;
+}
+
+/* The record, copied under a pin. */
+static void
+copy_code(HnswDiskStore *store, const RecordRef *ref, uint8 *code)
+{
+	Buffer		buffer = pagemem_pin(ref->slot, store->index);
+	Page		page = BufferGetPage(buffer);
+
+	if (unlikely(PageIsNew(page) || ((PageHeader) page)->pd_lower < ref->offset + store->hnsw->code_size))
+		vecidx_corrupted(store->index, ref->slot->block, -1, "code record is missing");
+	memcpy(code, page + ref->offset, store->hnsw->code_size);
+	ReleaseBuffer(buffer);
+}
+
+static void
+disk_get_code(HnswStore *base, uint32 node, uint8 *code)
+{
+	HnswDiskStore *store = (HnswDiskStore *) base;
+	RecordRef	ref;
+	BufferTag	tag;
+	char	   *page;
+
+	check_node(store, node);
+	ref = locate_code(store->hnsw, node);
+	vecidx_init_tag(&tag, &vecidx_locator(store->index), MAIN_FORKNUM, ref.slot->block);
+	page = pagemem_peek(ref.slot, &tag);
+	if (page != NULL)
+	{
+		memcpy(code, page + ref.offset, store->hnsw->code_size);
+		pg_read_barrier();
+		if (pagemem_unmoved(ref.slot, &tag))
+			return;
+	}
+	copy_code(store, &ref, code);
+}
+
+static void
+disk_score(HnswStore *base, const QuantQuery *query, const uint32 *nodes, int n,
+		   float *dist, float *err)
+{
+	HnswDiskStore *store = (HnswDiskStore *) base;
+	HnswIndex  *hnsw = store->hnsw;
+	RecordRef	refs[HNSW_MAX_LINKS_ANY + 1];
+	const uint8 *records[HNSW_MAX_LINKS_ANY + 1];
+	BufferTag	tag;
+
+	for (int i = 0; i < n; i++)
+	{
+		check_node(store, nodes[i]);
+		refs[i] = locate_code(hnsw, nodes[i]);
+		pagemem_prefetch(refs[i].slot, refs[i].offset, hnsw->code_size);
+	}
+
+	vecidx_init_tag(&tag, &vecidx_locator(store->index), MAIN_FORKNUM, 0);
+	for (int i = 0; i < n; i++)
+	{
+		char	   *page = pagemem_peek(refs[i].slot, &tag);
+
+		if (likely(page != NULL))
+		{
+			records[i] = (const uint8 *) page + refs[i].offset;
+			/* as EXPLAIN (BUFFERS) would count a pin */
+			pgBufferUsage.shared_blks_hit++;
+		}
+		else
+		{
+			uint8	   *copy = store->scratch + (Size) i * store->scratch_stride;
+
+			copy_code(store, &refs[i], copy);
+			records[i] = copy;
+			refs[i].slot = NULL;
+		}
+	}
+
+	quant_score(query, records, n, dist, err);
+
+	pg_read_barrier();
+	for (int i = 0; i < n; i++)
+	{
+		if (refs[i].slot != NULL && unlikely(!pagemem_unmoved(refs[i].slot, &tag)))
+		{
+			const uint8 *record = store->scratch;
+
+			copy_code(store, &refs[i], store->scratch);
+			quant_score(query, &record, 1, &dist[i], err == NULL ? NULL : &err[i]);
+		}
+	}
+}
+
+/* Raise an error unless the adjacency record can be trusted. */
+static void
+check_adjacency(HnswDiskStore *store, BlockNumber block, uint32 node, HnswAdjacency adjacency)
+{
+	HnswIndex  *hnsw = store->hnsw;
+	const char *problem = NULL;
+
+	if (adjacency->state > HNSW_NODE_FREE || adjacency->state == 0)
+		problem = "no node there";
+	else if (adjacency->nlinks > HNSW_MAX_LINKS(hnsw->m, 0) || adjacency->nkept > adjacency->nlinks)
+		problem = "impossible number of links";
+	else if (adjacency->level > hnsw_max_level(hnsw->m))
+		problem = "impossible level";
+	if (unlikely(problem != NULL))
+		vecidx_corrupted(store->index, block, HnswAdjacencySlot(hnsw, node), problem);
+}
+
+Buffer
+hnsw_disk_adjacency(HnswDiskStore *store, uint32 node, int lockmode, HnswAdjacency *adjacency)
+{
+	HnswIndex  *hnsw = store->hnsw;
+	uint32		ordinal;
+	int			slot;
+	PageSlot   *pageslot;
+	Buffer		buffer;
+	Page		page;
+
+	check_node(store, node);
+	ordinal = node / hnsw->adjacencies_per_page;
+	slot = node - ordinal * hnsw->adjacencies_per_page;
+	if (unlikely(ordinal >= hnsw->adjacency_memory.n))
+		vecidx_corrupted(store->index, HNSW_META_BLOCK, -1, "adjacency pages are missing");
+	pageslot = &hnsw->adjacency_memory.slots[ordinal];
+	buffer = pagemem_pin(pageslot, store->index);
+	LockBuffer(buffer, lockmode);
+	page = BufferGetPage(buffer);
+	vecidx_page_check(store->index, buffer, VECIDX_PAGE_ADJACENCY, HNSW_VERSION);
+	*adjacency = HnswPageGetAdjacency(page, hnsw, slot);
+	if (unlikely((char *) *adjacency + hnsw->adjacency_size > page + ((PageHeader) page)->pd_lower))
+		vecidx_corrupted(store->index, pageslot->block, slot, "no node there");
+	check_adjacency(store, pageslot->block, node, *adjacency);
+	return buffer;
+}
+
+Buffer
+hnsw_disk_extra_item(HnswDiskStore *store, ItemPointer where, HnswExtraKind kind,
+					 uint32 owner, int lockmode, void **item)
+{
+	BlockNumber block = ItemPointerGetBlockNumberNoCheck(where);
+	OffsetNumber offset = ItemPointerGetOffsetNumberNoCheck(where);
+	Buffer		buffer;
+	Page		page;
+	ItemId		itemid;
+	HnswExtraHeader *header;
+	Size		need;
+
+	if (unlikely(block >= store->hnsw->nblocks))
+	{
+		store->hnsw->nblocks = RelationGetNumberOfBlocks(store->index);
+		if (block >= store->hnsw->nblocks)
+			vecidx_corrupted(store->index, block, offset, "extra page does not exist");
+	}
+	buffer = vecidx_read(store->index, block, lockmode, VECIDX_PAGE_EXTRA, HNSW_VERSION);
+	page = BufferGetPage(buffer);
+	if (offset < FirstOffsetNumber || offset > PageGetMaxOffsetNumber(page))
+		vecidx_corrupted(store->index, block, offset, "no such item");
+	itemid = PageGetItemId(page, offset);
+	if (!ItemIdIsUsed(itemid) || !ItemIdHasStorage(itemid) ||
+		ItemIdGetOffset(itemid) + ItemIdGetLength(itemid) > BLCKSZ ||
+		ItemIdGetLength(itemid) < sizeof(HnswExtraHeader))
+		vecidx_corrupted(store->index, block, offset, "no such item");
+	header = (HnswExtraHeader *) PageGetItem(page, itemid);
+	if (header->kind != kind || header->node != owner)
+		vecidx_corrupted(store->index, block, offset, "item belongs to another node");
+	if (kind == HNSW_EXTRA_UPPER)
+		need = HNSW_UPPER_SIZE(store->hnsw->m, header->level);
+	else
+	{
+		need = offsetof(HnswTidChunkData, tids);
+		if (ItemIdGetLength(itemid) >= need)
+		{
+			HnswTidChunk chunk = (HnswTidChunk) header;
+
+			need = HNSW_TID_CHUNK_SIZE(chunk->capacity);
+			if (chunk->ntids > chunk->capacity)
+				vecidx_corrupted(store->index, block, offset, "impossible number of TIDs");
+		}
+	}
+	if (ItemIdGetLength(itemid) < need)
+		vecidx_corrupted(store->index, block, offset, "item is too short");
+	*item = header;
+	return buffer;
+}
+
+/* Links of an upper level inside its item, checked. */
+static HnswUpperLevel
+upper_level(HnswDiskStore *store, void *item, ItemPointer where, int level)
+{
+	HnswUpperLevel upper;
+
+	if (((HnswExtraHeader *) item)->level < level)
+		vecidx_corrupted(store->index, ItemPointerGetBlockNumberNoCheck(where),
+						 ItemPointerGetOffsetNumberNoCheck(where), "upper level is missing");
+	upper = HnswUpperGetLevel(item, store->hnsw->m, level);
+	if (upper->nlinks > store->hnsw->m || upper->nkept > upper->nlinks)
+		vecidx_corrupted(store->index, ItemPointerGetBlockNumberNoCheck(where),
+						 ItemPointerGetOffsetNumberNoCheck(where), "impossible number of links");
+	return upper;
+}
+
+static int
+disk_get_links(HnswStore *base, uint32 node, int level, HnswLinks *links)
+{
+	HnswDiskStore *store = (HnswDiskStore *) base;
+	HnswAdjacency adjacency;
+	Buffer		buffer = hnsw_disk_adjacency(store, node, BUFFER_LOCK_SHARE, &adjacency);
+	int			state = adjacency->state;
+
+	links->n = links->nkept = 0;
+	if (state == HNSW_NODE_FREE)
+		 /* nothing leads from here */ ;
+	else if (level == 0)
+	{
+		links->n = adjacency->nlinks;
+		links->nkept = adjacency->nkept;
+		memcpy(links->nodes, adjacency->links, sizeof(uint32) * links->n);
+	}
+	else if (level <= adjacency->level)
+	{
+		void	   *item;
+		Buffer		extra = hnsw_disk_extra_item(store, &adjacency->upper, HNSW_EXTRA_UPPER,
+												 node, BUFFER_LOCK_SHARE, &item);
+		HnswUpperLevel upper = upper_level(store, item, &adjacency->upper, level);
+
+		links->n = upper->nlinks;
+		links->nkept = upper->nkept;
+		memcpy(links->nodes, upper->links, sizeof(uint32) * links->n);
+		UnlockReleaseBuffer(extra);
+	}
+	UnlockReleaseBuffer(buffer);
+	return state;
+}
+
+int
+hnsw_disk_read_tids(HnswDiskStore *store, uint32 node, HnswTids *tids)
+{
+	HnswAdjacency adjacency;
+	Buffer		buffer = hnsw_disk_adjacency(store, node, BUFFER_LOCK_SHARE, &adjacency);
+	int			state = adjacency->state;
+
+	tids->n = 0;
+	if (state == HNSW_NODE_USED)
+	{
+		ItemPointerData next = adjacency->more;
+		uint64		nchunks = 0;
+
+		if (tids->tids == NULL)
+		{
+			tids->capacity = 16;
+			tids->tids = MemoryContextAlloc(tids->context, sizeof(ItemPointerData) * tids->capacity);
+		}
+		if (ItemPointerIsValid(&adjacency->tid))
+			tids->tids[tids->n++] = adjacency->tid;
+		/* the adjacency page's lock keeps the chain as it is */
+		while (ItemPointerIsValid(&next))
+		{
+			HnswTidChunk chunk;
+			void	   *item;
+			Buffer		extra = hnsw_disk_extra_item(store, &next, HNSW_EXTRA_TIDS, node,
+													 BUFFER_LOCK_SHARE, &item);
+
+			chunk = item;
+			if (tids->n + chunk->ntids > tids->capacity)
+			{
+				tids->capacity = Max(tids->capacity * 2, tids->n + chunk->ntids);
+				tids->tids = repalloc_huge(tids->tids, sizeof(ItemPointerData) * tids->capacity);
+			}
+			memcpy(tids->tids + tids->n, chunk->tids, sizeof(ItemPointerData) * chunk->ntids);
+			tids->n += chunk->ntids;
+			/* no chain has more chunks than the index has line pointers */
+			if (++nchunks > (uint64) RelationGetNumberOfBlocks(store->index) * MaxIndexTuplesPerPage)
+				vecidx_corrupted(store->index, BufferGetBlockNumber(extra), -1, "TID chunks form a ring");
+			next = chunk->next;
+			UnlockReleaseBuffer(extra);
+		}
+	}
+	UnlockReleaseBuffer(buffer);
+	return state;
+}
+
+/* Check a page that is either in use for kind or still free. */
+static bool
+page_is_free(HnswDiskStore *store, Buffer buffer, VecidxPageKind kind)
+{
+	if (vecidx_page_problem(BufferGetPage(buffer), VECIDX_PAGE_FREE, HNSW_VERSION) == NULL)
+		return true;
+	vecidx_page_check(store->index, buffer, kind, HNSW_VERSION);
+	return false;
+}
+
+bool
+hnsw_disk_adjacency_page(HnswDiskStore *store, uint32 ordinal, int lockmode, Buffer *buffer)
+{
+	if (ordinal >= store->hnsw->adjacency_memory.n)
+		return false;
+	*buffer = pagemem_pin(&store->hnsw->adjacency_memory.slots[ordinal], store->index);
+	LockBuffer(*buffer, lockmode);
+	if (page_is_free(store, *buffer, VECIDX_PAGE_ADJACENCY))
+	{
+		UnlockReleaseBuffer(*buffer);
+		return false;
+	}
+	return true;
+}
+
+int
+hnsw_page_adjacencies(const HnswIndex *hnsw, Page page)
+{
+	uint32		n = (((PageHeader) page)->pd_lower - MAXALIGN(SizeOfPageHeaderData)) / hnsw->adjacency_size;
+
+	return Min(n, hnsw->adjacencies_per_page);
+}
+
+void
+hnsw_disk_try_tids(HnswDiskStore *store, uint32 node, HnswTids *tids)
+{
+	HnswIndex  *hnsw = store->hnsw;
+	Buffer		buffer;
+	bool		exists = false;
+
+	tids->n = 0;
+	if (!hnsw_disk_adjacency_page(store, node / hnsw->adjacencies_per_page, BUFFER_LOCK_SHARE, &buffer))
+		return;
+	if (HnswAdjacencySlot(hnsw, node) < hnsw_page_adjacencies(hnsw, BufferGetPage(buffer)))
+		exists = HnswPageGetAdjacency(BufferGetPage(buffer), hnsw,
+									  HnswAdjacencySlot(hnsw, node))->state == HNSW_NODE_USED;
+	UnlockReleaseBuffer(buffer);
+	if (exists)
+		(void) hnsw_disk_read_tids(store, node, tids);
+}
+
+/* ---- Changing ---- */
+
+static Buffer
+lock_meta(HnswDiskStore *store, int lockmode, HnswMetaPage *meta)
+{
+	Buffer		buffer = vecidx_read(store->index, HNSW_META_BLOCK, lockmode,
+									 VECIDX_PAGE_META, HNSW_VERSION);
+
+	*meta = HnswPageGetMeta(BufferGetPage(buffer));
+	hnsw_index_absorb(store->hnsw, *meta);
+	return buffer;
+}
+
+/*
+ * Grow a map by one extent, an eighth of what it has: few enough extents to
+ * fit the metapage, little enough space ahead of its use.  map is the image
+ * in a change.
+ */
+static void
+add_extent(HnswDiskStore *store, HnswExtentMap *map, BlockNumber first, BlockNumber n)
+{
+	HnswExtent *last = map->nextents > 0 ? &map->extents[map->nextents - 1] : NULL;
+
+	/* extents that follow each other are one */
+	if (last != NULL && last->first_block + (map->npages - last->first_ordinal) == first)
+	{
+		map->npages += n;
+		return;
+	}
+	map->extents[map->nextents].first_ordinal = map->npages;
+	map->extents[map->nextents].first_block = first;
+	map->nextents++;
+	map->npages += n;
+}
+
+static BlockNumber
+extent_size(HnswDiskStore *store, const HnswExtentMap *map)
+{
+	if (map->nextents >= HNSW_MAX_EXTENTS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("index \"%s\" has grown too often", RelationGetRelationName(store->index)),
+				 errdetail("It has %d extents, which is the limit.", HNSW_MAX_EXTENTS),
+				 errhint("REINDEX it, which makes them one.")));
+	return Min(Max(map->npages / 8, 1), HNSW_MAX_EXTENT_PAGES);
+}
+
+/* What create_node works on: locked buffers, and where the node goes. */
+typedef struct NodePlace
+{
+	uint32		node;
+	Buffer		meta;			/* invalid if the metapage does not change */
+	Buffer		code;
+	Buffer		adjacency;
+	bool		from_free_list;
+	bool		new_code_page;
+} NodePlace;
+
+static Buffer
+lock_page_of_kind(HnswDiskStore *store, BlockNumber block)
+{
+	Buffer		buffer;
+
+	if (!BlockNumberIsValid(block))
+		vecidx_corrupted(store->index, HNSW_META_BLOCK, -1, "extent does not cover a page in use");
+	buffer = ReadBuffer(store->index, block);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	return buffer;
+}
+
+/* Lock the adjacency page that a new node's record goes to. */
+static void
+lock_new_adjacency(HnswDiskStore *store, NodePlace *place)
+{
+	uint32		ordinal = place->node / store->hnsw->adjacencies_per_page;
+
+	place->adjacency = lock_page_of_kind(store, hnsw_extent_block(&store->hnsw->adjacencies, ordinal));
+	(void) page_is_free(store, place->adjacency, VECIDX_PAGE_ADJACENCY);
+}
+
+/*
+ * Find room for a node on the last code page, without the metapage's lock.
+ */
+static bool
+place_on_last_page(HnswDiskStore *store, NodePlace *place)
+{
+	HnswIndex  *hnsw = store->hnsw;
+	uint32		ordinal;
+	uint32		used;
+	Page		page;
+
+	if (hnsw->code_pages == 0)
+		return false;
+	ordinal = hnsw->code_pages - 1;
+	place->code = lock_page_of_kind(store, hnsw_extent_block(&hnsw->codes, ordinal));
+	page = BufferGetPage(place->code);
+	vecidx_page_check(store->index, place->code, VECIDX_PAGE_CODE, HNSW_VERSION);
+	used = (((PageHeader) page)->pd_lower - MAXALIGN(SizeOfPageHeaderData)) / hnsw->code_size;
+	if (used >= hnsw->codes_per_page)
+	{
+		UnlockReleaseBuffer(place->code);
+		return false;
+	}
+	place->node = ordinal * hnsw->codes_per_page + used;
+	place->from_free_list = place->new_code_page = false;
+	lock_new_adjacency(store, place);
+	return true;
+}
+
+/* Make sure that code page code_pages and the adjacency pages of its nodes exist. */
+static void
+ensure_extents(HnswDiskStore *store, Buffer metabuffer)
+{
+	HnswIndex  *hnsw = store->hnsw;
+	HnswMetaPage meta = HnswPageGetMeta(BufferGetPage(metabuffer));
+	uint64		last_node = ((uint64) meta->code_pages + 1) * hnsw->codes_per_page - 1;
+	bool		more_codes;
+	bool		more_adjacencies;
+
+	if (last_node >= HNSW_INVALID_NODE)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("index \"%s\" cannot hold more than %u nodes",
+						RelationGetRelationName(store->index), HNSW_INVALID_NODE - 1)));
+
+	for (;;)
+	{
+		BlockNumber ncodes,
+					nadjacencies,
+					first;
+		PageChange	change;
+
+		more_codes = meta->code_pages >= meta->codes.npages;
+		more_adjacencies = last_node / hnsw->adjacencies_per_page >= meta->adjacencies.npages;
+		if (!more_codes && !more_adjacencies)
+			return;
+
+		ncodes = more_codes ? extent_size(store, &meta->codes) : 0;
+		nadjacencies = more_adjacencies ? extent_size(store, &meta->adjacencies) : 0;
+		first = vecidx_extend(store->index, ncodes + nadjacencies, HNSW_VERSION, store->building);
+
+		page_change_begin(&change, store->index, store->building);
+		meta = HnswPageGetMeta(page_change_register(&change, metabuffer, false));
+		if (more_codes)
+			add_extent(store, &meta->codes, first, ncodes);
+		if (more_adjacencies)
+			add_extent(store, &meta->adjacencies, first + ncodes, nadjacencies);
+		page_change_commit(&change);
+		meta = HnswPageGetMeta(BufferGetPage(metabuffer));
+		hnsw_index_absorb(hnsw, meta);
+	}
+}
+
+/* Whether a search can begin at the entry point; the metapage is locked. */
+static bool
+has_entry(HnswDiskStore *store, HnswMetaPage meta)
+{
+	HnswAdjacency adjacency;
+	Buffer		buffer;
+	bool		used;
+
+	if (meta->entry == HNSW_INVALID_NODE)
+		return false;
+	if (!meta->vacuuming)
+		return true;
+	buffer = hnsw_disk_adjacency(store, meta->entry, BUFFER_LOCK_SHARE, &adjacency);
+	used = adjacency->state == HNSW_NODE_USED;
+	UnlockReleaseBuffer(buffer);
+	return used;
+}
+
+/*
+ * Find room with the metapage locked: off the free list or on a new page.
+ * False if another backend has made room meanwhile.
+ */
+static bool
+place_with_meta(HnswDiskStore *store, uint32 seen_code_pages, bool expect_empty, NodePlace *place)
+{
+	HnswIndex  *hnsw = store->hnsw;
+	HnswMetaPage meta;
+
+	place->meta = lock_meta(store, BUFFER_LOCK_EXCLUSIVE, &meta);
+	if (expect_empty && has_entry(store, meta))
+	{
+		UnlockReleaseBuffer(place->meta);
+		return false;
+	}
+	if (meta->free_head != HNSW_INVALID_NODE)
+	{
+		RecordRef	ref;
+
+		place->node = meta->free_head;
+		check_node(store, place->node);
+		place->from_free_list = true;
+		place->new_code_page = false;
+		ref = locate_code(hnsw, place->node);
+		place->code = lock_page_of_kind(store, ref.slot->block);
+		vecidx_page_check(store->index, place->code, VECIDX_PAGE_CODE, HNSW_VERSION);
+		lock_new_adjacency(store, place);
+		if (HnswPageGetAdjacency(BufferGetPage(place->adjacency), hnsw,
+								 HnswAdjacencySlot(hnsw, place->node))->state != HNSW_NODE_FREE)
+			vecidx_corrupted(store->index, BufferGetBlockNumber(place->adjacency),
+							 HnswAdjacencySlot(hnsw, place->node), "node on the free list is not free");
+		return true;
+	}
+	if (meta->code_pages != seen_code_pages)
+	{
+		UnlockReleaseBuffer(place->meta);
+		return false;
+	}
+	ensure_extents(store, place->meta);
+	place->node = seen_code_pages * hnsw->codes_per_page;
+	place->from_free_list = false;
+	place->new_code_page = true;
+	place->code = lock_page_of_kind(store, hnsw_extent_block(&hnsw->codes, seen_code_pages));
+	if (!page_is_free(store, place->code, VECIDX_PAGE_FREE))
+		vecidx_corrupted(store->index, BufferGetBlockNumber(place->code), -1, "page beyond the last is in use");
+	lock_new_adjacency(store, place);
+	return true;
+}
+
+/* Whether some extent covers the block. */
+static bool
+block_in_extents(const HnswExtentMap *map, BlockNumber block)
+{
+	for (uint32 i = 0; i < map->nextents; i++)
+	{
+		uint32		end = i + 1 < map->nextents ? map->extents[i + 1].first_ordinal : map->npages;
+
+		if (block >= map->extents[i].first_block &&
+			block - map->extents[i].first_block < end - map->extents[i].first_ordinal)
+			return true;
+	}
+	return false;
+}
+
+bool
+hnsw_block_in_extents(const HnswIndex *hnsw, BlockNumber block)
+{
+	return block_in_extents(&hnsw->codes, block) || block_in_extents(&hnsw->adjacencies, block);
+}
+
+Buffer
+hnsw_disk_extra_page(HnswDiskStore *store, Size size)
+{
+	Relation	index = store->index;
+	Size		need = MAXALIGN(size) + sizeof(ItemIdData);
+	BlockNumber block = GetPageWithFreeSpace(index, need);
+	BlockNumber nblocks = RelationGetNumberOfBlocks(index);
+
+	for (;;)
+	{
+		Buffer		buffer;
+		Page		page;
+		Size		free;
+
+		if (!BlockNumberIsValid(block))
+		{
+			block = vecidx_extend(index, 1, HNSW_VERSION, store->building);
+			nblocks = block + 1;
+		}
+		/* the free space map is a hint, after a crash a bad one */
+		if (block != HNSW_META_BLOCK && block < nblocks)
+		{
+			buffer = ReadBuffer(index, block);
+			LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+			page = BufferGetPage(buffer);
+			if (vecidx_page_problem(page, VECIDX_PAGE_FREE, HNSW_VERSION) == NULL &&
+				!hnsw_block_in_extents(store->hnsw, block))
+				return buffer;
+			if (vecidx_page_problem(page, VECIDX_PAGE_EXTRA, HNSW_VERSION) == NULL)
+			{
+				free = PageGetExactFreeSpace(page);
+				if (free >= need)
+					return buffer;
+			}
+			else
+				free = 0;
+			UnlockReleaseBuffer(buffer);
+		}
+		else
+			free = 0;
+		block = RecordAndGetPageWithFreeSpace(index, block, free, need);
+	}
+}
+
+/* Put an item on an extra page within a change; returns where. */
+static ItemPointerData
+put_extra(HnswDiskStore *store, PageChange *change, Buffer buffer, void *item, Size size)
+{
+	bool		fresh = vecidx_page_problem(BufferGetPage(buffer), VECIDX_PAGE_FREE, HNSW_VERSION) == NULL;
+	Page		page = page_change_register(change, buffer, fresh);
+	OffsetNumber offset;
+	ItemPointerData where;
+
+	if (fresh)
+		vecidx_page_init(page, VECIDX_PAGE_EXTRA, HNSW_VERSION, 0);
+	offset = PageAddItem(page, (Item) item, size, InvalidOffsetNumber, false, false);
+	if (offset == InvalidOffsetNumber)
+		elog(ERROR, "failed to add item to extra page of index \"%s\"",
+			 RelationGetRelationName(store->index));
+	ItemPointerSet(&where, BufferGetBlockNumber(buffer), offset);
+	return where;
+}
+
+static void
+record_free_space(HnswDiskStore *store, Buffer buffer)
+{
+	RecordPageWithFreeSpace(store->index, BufferGetBlockNumber(buffer),
+							PageGetExactFreeSpace(BufferGetPage(buffer)));
+}
+
+/* Build the item of a node's upper levels. */
+static void *
+make_upper(HnswDiskStore *store, uint32 node, int level, const HnswLinks *links, Size *size)
+{
+	int			m = store->hnsw->m;
+	HnswExtraHeader *header;
+
+	*size = HNSW_UPPER_SIZE(m, level);
+	header = palloc0(*size);
+	header->node = node;
+	header->kind = HNSW_EXTRA_UPPER;
+	header->level = level;
+	for (int l = 1; l <= level; l++)
+	{
+		HnswUpperLevel upper = HnswUpperGetLevel(header, m, l);
+
+		upper->nlinks = links[l].n;
+		upper->nkept = links[l].nkept;
+		memcpy(upper->links, links[l].nodes, sizeof(uint32) * links[l].n);
+	}
+	return header;
+}
+
+static uint32
+disk_create_node(HnswStore *base, const uint8 *code, ItemPointer tid,
+				 int level, const HnswLinks *links, bool expect_empty)
+{
+	HnswDiskStore *store = (HnswDiskStore *) base;
+	HnswIndex  *hnsw = store->hnsw;
+	NodePlace	place;
+	PageChange	change;
+	Page		page;
+	Buffer		extra = InvalidBuffer;
+	HnswAdjacency adjacency;
+	bool		fresh_adjacency;
+	Size		end;
+
+	for (;;)
+	{
+		HnswMetaPage meta;
+		uint32		code_pages;
+		bool		has_free;
+		bool		occupied;
+
+		CHECK_FOR_INTERRUPTS();
+		place.meta = lock_meta(store, BUFFER_LOCK_SHARE, &meta);
+		has_free = meta->free_head != HNSW_INVALID_NODE;
+		code_pages = meta->code_pages;
+		occupied = expect_empty && has_entry(store, meta);
+		UnlockReleaseBuffer(place.meta);
+		if (occupied)
+			return HNSW_INVALID_NODE;
+
+		/* the first node changes the metapage in any case */
+		if (!expect_empty && !has_free)
+		{
+			place.meta = InvalidBuffer;
+			if (place_on_last_page(store, &place))
+				break;
+		}
+		if (place_with_meta(store, code_pages, expect_empty, &place))
+			break;
+	}
+
+	if (level > 0)
+		extra = hnsw_disk_extra_page(store, HNSW_UPPER_SIZE(hnsw->m, level));
+
+	page_change_begin(&change, store->index, store->building);
+
+	/* code */
+	page = page_change_register(&change, place.code, place.new_code_page);
+	if (place.new_code_page)
+		vecidx_page_init(page, VECIDX_PAGE_CODE, HNSW_VERSION, place.node / hnsw->codes_per_page);
+	{
+		RecordRef	ref = locate_code(hnsw, place.node);
+
+		memcpy(page + ref.offset, code, hnsw->code_size);
+		end = ref.offset + hnsw->code_size;
+		if (((PageHeader) page)->pd_lower < end)
+			((PageHeader) page)->pd_lower = end;
+	}
+
+	/* adjacency */
+	fresh_adjacency = vecidx_page_problem(BufferGetPage(place.adjacency), VECIDX_PAGE_FREE, HNSW_VERSION) == NULL;
+	page = page_change_register(&change, place.adjacency, fresh_adjacency);
+	if (fresh_adjacency)
+		vecidx_page_init(page, VECIDX_PAGE_ADJACENCY, HNSW_VERSION, place.node / hnsw->adjacencies_per_page);
+	adjacency = HnswPageGetAdjacency(page, hnsw, HnswAdjacencySlot(hnsw, place.node));
+	end = (char *) adjacency + hnsw->adjacency_size - (char *) page;
+	if (((PageHeader) page)->pd_lower < end)
+		((PageHeader) page)->pd_lower = end;
+
+	/* metapage */
+	if (BufferIsValid(place.meta))
+	{
+		HnswMetaPage meta = HnswPageGetMeta(page_change_register(&change, place.meta, false));
+
+		if (place.from_free_list)
+		{
+			meta->free_head = adjacency->links[0];
+			meta->nfree--;
+		}
+		if (place.new_code_page)
+			meta->code_pages++;
+		if (expect_empty)
+		{
+			meta->entry = place.node;
+			meta->entry_level = level;
+		}
+	}
+
+	memset(adjacency, 0, hnsw->adjacency_size);
+	adjacency->state = HNSW_NODE_USED;
+	adjacency->level = level;
+	adjacency->nlinks = links[0].n;
+	adjacency->nkept = links[0].nkept;
+	memcpy(adjacency->links, links[0].nodes, sizeof(uint32) * links[0].n);
+	adjacency->tid = *tid;
+	ItemPointerSetInvalid(&adjacency->more);
+	ItemPointerSetInvalid(&adjacency->upper);
+	if (level > 0)
+	{
+		Size		size;
+		void	   *item = make_upper(store, place.node, level, links, &size);
+
+		adjacency->upper = put_extra(store, &change, extra, item, size);
+		pfree(item);
+	}
+	page_change_commit(&change);
+
+	if (BufferIsValid(extra))
+	{
+		record_free_space(store, extra);
+		UnlockReleaseBuffer(extra);
+	}
+	UnlockReleaseBuffer(place.adjacency);
+	UnlockReleaseBuffer(place.code);
+	if (BufferIsValid(place.meta))
+	{
+		hnsw_index_absorb(hnsw, HnswPageGetMeta(BufferGetPage(place.meta)));
+		UnlockReleaseBuffer(place.meta);
+	}
+	return place.node;
+}
+
+static bool
+same_links(int n, int nkept, const uint32 *nodes, const HnswLinks *links)
+{
+	return n == links->n && nkept == links->nkept &&
+		memcmp(nodes, links->nodes, sizeof(uint32) * n) == 0;
+}
+
+static bool
+disk_replace_links(HnswStore *base, uint32 node, int level,
+				   const HnswLinks *old, const HnswLinks *links)
+{
+	HnswDiskStore *store = (HnswDiskStore *) base;
+	HnswAdjacency adjacency;
+	Buffer		buffer = hnsw_disk_adjacency(store, node, BUFFER_LOCK_EXCLUSIVE, &adjacency);
+	PageChange	change;
+	bool		done = false;
+
+	if (adjacency->state == HNSW_NODE_FREE || level > adjacency->level)
+		 /* not the node it was */ ;
+	else if (level == 0)
+	{
+		if (same_links(adjacency->nlinks, adjacency->nkept, adjacency->links, old))
+		{
+			Page		page;
+
+			page_change_begin(&change, store->index, store->building);
+			page = page_change_register(&change, buffer, false);
+			adjacency = HnswPageGetAdjacency(page, store->hnsw, HnswAdjacencySlot(store->hnsw, node));
+			adjacency->nlinks = links->n;
+			adjacency->nkept = links->nkept;
+			memcpy(adjacency->links, links->nodes, sizeof(uint32) * links->n);
+			memset(adjacency->links + links->n, 0,
+				   sizeof(uint32) * (HNSW_MAX_LINKS(store->hnsw->m, 0) - links->n));
+			page_change_commit(&change);
+			done = true;
+		}
+	}
+	else
+	{
+		void	   *item;
+		ItemPointerData where = adjacency->upper;
+		Buffer		extra = hnsw_disk_extra_item(store, &where, HNSW_EXTRA_UPPER, node,
+												 BUFFER_LOCK_EXCLUSIVE, &item);
+		HnswUpperLevel upper = upper_level(store, item, &where, level);
+
+		if (same_links(upper->nlinks, upper->nkept, upper->links, old))
+		{
+			Page		page;
+
+			page_change_begin(&change, store->index, store->building);
+			page = page_change_register(&change, extra, false);
+			item = PageGetItem(page, PageGetItemId(page, ItemPointerGetOffsetNumber(&where)));
+			upper = HnswUpperGetLevel(item, store->hnsw->m, level);
+			upper->nlinks = links->n;
+			upper->nkept = links->nkept;
+			memcpy(upper->links, links->nodes, sizeof(uint32) * links->n);
+			memset(upper->links + links->n, 0, sizeof(uint32) * (store->hnsw->m - links->n));
+			page_change_commit(&change);
+			done = true;
+		}
+		UnlockReleaseBuffer(extra);
+	}
+	UnlockReleaseBuffer(buffer);
+	return done;
+}
+
+/* A new chunk in front of a node's chain, with its first TID; adjacency page locked. */
+static void
+add_chunk(HnswDiskStore *store, uint32 node, Buffer buffer, ItemPointer tid, int capacity, ItemPointer next)
+{
+	Size		size = HNSW_TID_CHUNK_SIZE(capacity);
+	HnswTidChunk chunk = palloc0(size);
+	Buffer		extra = hnsw_disk_extra_page(store, size);
+	PageChange	change;
+	HnswAdjacency adjacency;
+	ItemPointerData where;
+
+	chunk->header.node = node;
+	chunk->header.kind = HNSW_EXTRA_TIDS;
+	chunk->next = *next;
+	chunk->capacity = capacity;
+	chunk->ntids = 1;
+	chunk->tids[0] = *tid;
+
+	page_change_begin(&change, store->index, store->building);
+	where = put_extra(store, &change, extra, chunk, size);
+	adjacency = HnswPageGetAdjacency(page_change_register(&change, buffer, false), store->hnsw,
+									 HnswAdjacencySlot(store->hnsw, node));
+	adjacency->more = where;
+	page_change_commit(&change);
+	record_free_space(store, extra);
+	UnlockReleaseBuffer(extra);
+	pfree(chunk);
+}
+
+/* Append to the first chunk of the chain if it has room; returns its capacity, 0 when done. */
+static int
+append_to_chunk(HnswDiskStore *store, uint32 node, ItemPointer where, ItemPointer tid)
+{
+	void	   *item;
+	Buffer		extra = hnsw_disk_extra_item(store, where, HNSW_EXTRA_TIDS, node,
+											 BUFFER_LOCK_EXCLUSIVE, &item);
+	HnswTidChunk chunk = item;
+	int			capacity = chunk->capacity;
+
+	if (chunk->ntids < chunk->capacity)
+	{
+		PageChange	change;
+		Page		page;
+
+		page_change_begin(&change, store->index, store->building);
+		page = page_change_register(&change, extra, false);
+		chunk = (HnswTidChunk) PageGetItem(page, PageGetItemId(page, ItemPointerGetOffsetNumber(where)));
+		chunk->tids[chunk->ntids++] = *tid;
+		page_change_commit(&change);
+		capacity = 0;
+	}
+	UnlockReleaseBuffer(extra);
+	return capacity;
+}
+
+static bool
+disk_add_tid(HnswStore *base, uint32 node, const uint8 *code, ItemPointer tid)
+{
+	HnswDiskStore *store = (HnswDiskStore *) base;
+	HnswIndex  *hnsw = store->hnsw;
+	HnswAdjacency adjacency;
+	Buffer		codebuffer;
+	Buffer		buffer;
+	RecordRef	ref;
+	bool		same;
+
+	check_node(store, node);
+	ref = locate_code(hnsw, node);
+
+	/*
+	 * The code's page first (lock order), so that the node cannot be given
+	 * away between the comparison and the addition.
+	 */
+	codebuffer = pagemem_pin(ref.slot, store->index);
+	LockBuffer(codebuffer, BUFFER_LOCK_SHARE);
+	vecidx_page_check(store->index, codebuffer, VECIDX_PAGE_CODE, HNSW_VERSION);
+	same = memcmp(BufferGetPage(codebuffer) + ref.offset, code, hnsw->code_size) == 0;
+	if (!same)
+	{
+		UnlockReleaseBuffer(codebuffer);
+		return false;
+	}
+	buffer = hnsw_disk_adjacency(store, node, BUFFER_LOCK_EXCLUSIVE, &adjacency);
+	same = adjacency->state == HNSW_NODE_USED;
+	if (!same)
+		 /* not the node it was */ ;
+	else if (!ItemPointerIsValid(&adjacency->tid))
+	{
+		PageChange	change;
+
+		page_change_begin(&change, store->index, store->building);
+		adjacency = HnswPageGetAdjacency(page_change_register(&change, buffer, false), hnsw,
+										 HnswAdjacencySlot(hnsw, node));
+		adjacency->tid = *tid;
+		page_change_commit(&change);
+	}
+	else if (!ItemPointerIsValid(&adjacency->more))
+	{
+		ItemPointerData none;
+
+		ItemPointerSetInvalid(&none);
+		add_chunk(store, node, buffer, tid, HNSW_MIN_CHUNK_TIDS, &none);
+	}
+	else
+	{
+		ItemPointerData head = adjacency->more;
+		int			capacity = append_to_chunk(store, node, &head, tid);
+
+		if (capacity > 0)
+			add_chunk(store, node, buffer, tid, Min(capacity * 2, HNSW_MAX_CHUNK_TIDS), &head);
+	}
+	UnlockReleaseBuffer(buffer);
+	UnlockReleaseBuffer(codebuffer);
+	return same;
+}
+
+static void
+disk_raise_entry(HnswStore *base, uint32 node, int level)
+{
+	HnswDiskStore *store = (HnswDiskStore *) base;
+	HnswMetaPage meta;
+	Buffer		buffer = lock_meta(store, BUFFER_LOCK_EXCLUSIVE, &meta);
+
+	if (meta->entry == HNSW_INVALID_NODE || level > (int) meta->entry_level)
+	{
+		PageChange	change;
+
+		page_change_begin(&change, store->index, store->building);
+		meta = HnswPageGetMeta(page_change_register(&change, buffer, false));
+		meta->entry = node;
+		meta->entry_level = level;
+		page_change_commit(&change);
+	}
+	UnlockReleaseBuffer(buffer);
+}
+
+static void
+disk_get_entry(HnswStore *base, HnswEntry *entry)
+{
+	HnswDiskStore *store = (HnswDiskStore *) base;
+
+	hnsw_index_refresh(store->hnsw, store->index, entry);
+}
+
+void
+hnsw_disk_store_init(HnswDiskStore *store, Relation index, HnswIndex *hnsw,
+					 MemoryContext context, bool building)
+{
+	store->store.quantizer = &hnsw->quantizer;
+	store->store.m = hnsw->m;
+	store->store.get_links = disk_get_links;
+	store->store.score = disk_score;
+	store->store.get_code = disk_get_code;
+	store->store.get_entry = disk_get_entry;
+	store->store.raise_entry = disk_raise_entry;
+	store->store.create_node = disk_create_node;
+	store->store.add_tid = disk_add_tid;
+	store->store.replace_links = disk_replace_links;
+	store->index = index;
+	store->hnsw = hnsw;
+	store->building = building;
+	store->scratch_stride = TYPEALIGN(64, hnsw->code_size + SIMD_SLACK);
+	store->scratch = vecidx_alloc_aligned(context, store->scratch_stride * (HNSW_MAX_LINKS_ANY + 1));
+}
+
+/* ---- Inserts and VACUUM ---- */
+
+void
+hnsw_insert_lock(Relation index)
+{
+	LockPage(index, HNSW_META_BLOCK, ShareLock);
+}
+
+void
+hnsw_insert_unlock(Relation index)
+{
+	UnlockPage(index, HNSW_META_BLOCK, ShareLock);
+}
+
+void
+hnsw_insert_barrier(Relation index)
+{
+	/* waits for every insert that began before; later ones see what the caller did */
+	LockPage(index, HNSW_META_BLOCK, ExclusiveLock);
+	UnlockPage(index, HNSW_META_BLOCK, ExclusiveLock);
+}

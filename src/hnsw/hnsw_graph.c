@@ -1,0 +1,324 @@
+/*
+ * hnsw_graph.c
+ *		Search and neighbour selection over a store of nodes.
+ *
+ * After Malkov & Yashunin, "Efficient and robust approximate nearest neighbor
+ * search using Hierarchical Navigable Small World graphs" (2016).  Departures:
+ * distances are estimates on codes, links the rule prunes are filled up again,
+ * and lists change one link at a time (hnsw_links_offer).
+ */
+#include "vecidx.h"
+
+#include <math.h>
+
+#include "hnsw/hnsw.h"
+#include "miscadmin.h"
+
+void
+hnsw_search_init(HnswSearch *search, HnswStore *store, MemoryContext context, int ef)
+{
+	memset(search, 0, sizeof(*search));
+	search->store = store;
+	candidates_init(&search->frontier, context);
+	candidates_init(&search->results, context);
+	candidates_init(&search->discarded, context);
+	nodeset_init(&search->visited, context, Min((uint64) ef * store->m, 100000));
+}
+
+void
+hnsw_search_begin(HnswSearch *search, const QuantQuery *query)
+{
+	search->query = query;
+	search->frontier.n = search->results.n = search->discarded.n = 0;
+	nodeset_clear(&search->visited);
+}
+
+Candidate
+hnsw_search_descend(HnswSearch *search, uint32 entry, int from, int to)
+{
+	HnswStore  *store = search->store;
+	Candidate	best = {0};
+	float		dist[HNSW_MAX_LINKS_ANY];
+	float		err[HNSW_MAX_LINKS_ANY];
+
+	best.node = entry;
+	store->score(store, search->query, &entry, 1, &best.dist, &best.err);
+	search->nscored++;
+
+	for (int level = from; level > to; level--)
+	{
+		for (;;)
+		{
+			HnswLinks	links;
+			bool		moved = false;
+
+			CHECK_FOR_INTERRUPTS();
+			store->get_links(store, best.node, level, &links);
+			search->nexpanded++;
+			if (links.n == 0)
+				break;
+			store->score(store, search->query, links.nodes, links.n, dist, err);
+			search->nscored += links.n;
+			for (int i = 0; i < links.n; i++)
+			{
+				/* strictly nearer, so the walk ends */
+				if (dist[i] < best.dist)
+				{
+					best.dist = dist[i];
+					best.err = err[i];
+					best.node = links.nodes[i];
+					moved = true;
+				}
+			}
+			if (!moved)
+				break;
+		}
+	}
+	return best;
+}
+
+/* A scored node: into the results and the frontier if it is near enough. */
+static inline void
+consider(HnswSearch *search, Candidate c, int ef)
+{
+	if (search->results.n < (size_t) ef)
+	{
+		farthest_push(&search->results, c);
+		nearest_push(&search->frontier, c);
+	}
+	else if (candidate_before(&c, &search->results.items[0]))
+	{
+		if (search->keep_discarded)
+			candidates_append(&search->discarded, search->results.items[0]);
+		farthest_replace(&search->results, c);
+		nearest_push(&search->frontier, c);
+	}
+	else if (search->keep_discarded)
+		candidates_append(&search->discarded, c);
+}
+
+/* Expand the frontier until nothing in it can improve the results. */
+static void
+expand(HnswSearch *search, int level, int ef)
+{
+	HnswStore  *store = search->store;
+	float		dist[HNSW_MAX_LINKS_ANY];
+	float		err[HNSW_MAX_LINKS_ANY];
+
+	while (search->frontier.n > 0)
+	{
+		Candidate	c;
+		HnswLinks	links;
+		int			n = 0;
+
+		if (search->results.n >= (size_t) ef &&
+			candidate_before(&search->results.items[0], &search->frontier.items[0]))
+			break;
+		c = nearest_pop(&search->frontier);
+
+		CHECK_FOR_INTERRUPTS();
+		store->get_links(store, c.node, level, &links);
+		search->nexpanded++;
+
+		for (int i = 0; i < links.n; i++)
+			if (nodeset_add(&search->visited, links.nodes[i]))
+				links.nodes[n++] = links.nodes[i];
+		if (n == 0)
+			continue;
+		store->score(store, search->query, links.nodes, n, dist, err);
+		search->nscored += n;
+		for (int i = 0; i < n; i++)
+		{
+			Candidate	next = {dist[i], err[i], links.nodes[i], 0};
+
+			consider(search, next, ef);
+		}
+	}
+}
+
+void
+hnsw_search_level(HnswSearch *search, const Candidate *entries, int nentries, int level, int ef)
+{
+	search->frontier.n = search->results.n = search->discarded.n = 0;
+	nodeset_clear(&search->visited);
+	for (int i = 0; i < nentries; i++)
+		if (nodeset_add(&search->visited, entries[i].node))
+			consider(search, entries[i], ef);
+	expand(search, level, ef);
+}
+
+bool
+hnsw_search_resume(HnswSearch *search, int ef)
+{
+	CandidateArray *pool = &search->discarded;
+
+	/*
+	 * The results have been taken.  What is left is a pool of scored nodes:
+	 * those discarded, most of them never expanded, and a frontier of nodes
+	 * that were results once (expanding those goes on from where the last
+	 * round stopped).  Nodes enter the pool once, because the visited set is
+	 * kept; so a node is returned once.
+	 */
+	Assert(search->results.n == 0);
+	if (pool->n == 0 && search->frontier.n == 0)
+		return false;
+
+	/*
+	 * The frontier's nodes are in the results of former rounds, already taken;
+	 * they are expanded again below but must not be returned again.
+	 */
+	nearest_heapify(pool);
+	while (pool->n > 0 && search->results.n < (size_t) ef)
+	{
+		Candidate	c = nearest_pop(pool);
+
+		farthest_push(&search->results, c);
+		nearest_push(&search->frontier, c);
+	}
+	expand(search, 0, ef);
+	return search->results.n > 0;
+}
+
+void
+hnsw_select_init(HnswSelect *select, HnswStore *store, MemoryContext context)
+{
+	select->store = store;
+	select->query = vecidx_alloc_aligned(context, store->quantizer->query_size);
+	select->base = vecidx_alloc_aligned(context, store->quantizer->query_size);
+	select->code = MemoryContextAllocZero(context, store->quantizer->code_size + SIMD_SLACK);
+}
+
+/* Prepare a stored node as a query. */
+static void
+query_from_node(HnswSelect *select, uint32 node, QuantQuery *query)
+{
+	select->store->get_code(select->store, node, select->code);
+	quant_query_from_code(select->store->quantizer, select->code, query);
+}
+
+void
+hnsw_select(HnswSelect *select, const Candidate *candidates, int n, int max, HnswLinks *links)
+{
+	HnswStore  *store = select->store;
+	uint32		pruned[HNSW_MAX_LINKS_ANY];
+	int			npruned = 0;
+	float		dist[HNSW_MAX_LINKS_ANY];
+
+	Assert(max <= HNSW_MAX_LINKS_ANY);
+	links->n = 0;
+	for (int i = 0; i < n && links->n < max; i++)
+	{
+		const Candidate *c = &candidates[i];
+		bool		keep = true;
+
+		if (links->n > 0)
+		{
+			query_from_node(select, c->node, select->query);
+			store->score(store, select->query, links->nodes, links->n, dist, NULL);
+			for (int j = 0; keep && j < links->n; j++)
+				keep = c->dist < dist[j];
+		}
+		if (keep)
+			links->nodes[links->n++] = c->node;
+		else if (npruned < max)
+			pruned[npruned++] = c->node;
+	}
+	links->nkept = links->n;
+	for (int i = 0; i < npruned && links->n < max; i++)
+		links->nodes[links->n++] = pruned[i];
+}
+
+bool
+hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, int max, uint32 node)
+{
+	HnswStore  *store = select->store;
+	int			n = links->n;
+	uint32		nodes[HNSW_MAX_LINKS_ANY + 1];
+	float		dist[HNSW_MAX_LINKS_ANY + 1];	/* from base */
+	bool		kept[HNSW_MAX_LINKS_ANY + 1];
+	int			drop = -1;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (links->nodes[i] == node)
+			return false;
+		nodes[i] = links->nodes[i];
+		kept[i] = i < links->nkept;
+	}
+	nodes[n] = node;
+	kept[n] = true;
+
+	query_from_node(select, base, select->base);
+	store->score(store, select->base, nodes, n + 1, dist, NULL);
+
+	/*
+	 * What the rule says of the others was settled when they came; only the
+	 * newcomer's relations are new: a nearer kept link may cover it, and it
+	 * may cover farther ones.
+	 */
+	if (links->nkept > 0)
+	{
+		float		between[HNSW_MAX_LINKS_ANY];
+
+		query_from_node(select, node, select->query);
+		store->score(store, select->query, nodes, links->nkept, between, NULL);
+		for (int i = 0; i < links->nkept; i++)
+			if (dist[i] <= dist[n] && between[i] <= dist[n])
+				kept[n] = false;
+		if (kept[n])
+			for (int i = 0; i < links->nkept; i++)
+				if (dist[i] > dist[n] && between[i] <= dist[i])
+					kept[i] = false;
+	}
+
+	if (n >= max)
+	{
+		/* the farthest of those that only fill up; else the farthest */
+		for (int i = 0; i <= n; i++)
+		{
+			if (drop < 0 ||
+				(kept[drop] && !kept[i]) ||
+				(kept[drop] == kept[i] && dist[i] > dist[drop]))
+				drop = i;
+		}
+		if (drop == n)
+		{
+			/* the list is as it was: the newcomer covers nothing if it is not kept */
+			return false;
+		}
+	}
+
+	links->n = 0;
+	for (int i = 0; i <= n; i++)
+		if (i != drop && kept[i])
+			links->nodes[links->n++] = nodes[i];
+	links->nkept = links->n;
+	for (int i = 0; i <= n; i++)
+		if (i != drop && !kept[i])
+			links->nodes[links->n++] = nodes[i];
+	return true;
+}
+
+int
+hnsw_max_level(int m)
+{
+	int			fits = (HNSW_EXTRA_PAGE_BYTES - sizeof(HnswExtraHeader)) / HNSW_UPPER_LEVEL_SIZE(m);
+
+	return Min(fits, HNSW_LEVEL_LIMIT);
+}
+
+int
+hnsw_random_level(uint64 seed, uint32 node, int m)
+{
+	/* splitmix64 of seed and number: a build gives the same levels each time */
+	uint64		x = seed + ((uint64) node + 1) * UINT64CONST(0x9E3779B97F4A7C15);
+	double		u;
+	double		level;
+
+	x = (x ^ (x >> 30)) * UINT64CONST(0xBF58476D1CE4E5B9);
+	x = (x ^ (x >> 27)) * UINT64CONST(0x94D049BB133111EB);
+	x ^= x >> 31;
+	u = ((double) (x >> 11) + 1.0) / 9007199254740993.0;	/* (0, 1] */
+	level = -log(u) / log((double) m);
+	return Min((int) level, hnsw_max_level(m));
+}

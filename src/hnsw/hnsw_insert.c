@@ -1,0 +1,245 @@
+/*
+ * hnsw_insert.c
+ *		One row into the graph, in memory or on pages; and aminsert.
+ *
+ * Algorithm 1 of Malkov & Yashunin: descend to the node's level, search every
+ * level below with ef_construction, choose links, create the node with them,
+ * then offer the node to each neighbour.  A vector whose code stands in the
+ * graph already becomes one more TID of that node.
+ */
+#include "vecidx.h"
+
+#include "hnsw/hnsw.h"
+#include "miscadmin.h"
+
+/* Tries to write a neighbour's list that others keep changing. */
+#define MAX_LINK_TRIES 8
+
+void
+hnsw_inserter_init(HnswInserter *inserter, HnswStore *store, int ef_construction,
+				   uint64 seed, MemoryContext context)
+{
+	const Quantizer *quantizer = store->quantizer;
+
+	memset(inserter, 0, sizeof(*inserter));
+	inserter->store = store;
+	inserter->ef_construction = ef_construction;
+	inserter->seed = seed;
+	hnsw_search_init(&inserter->search, store, context, ef_construction);
+	hnsw_select_init(&inserter->select, store, context);
+	inserter->query = vecidx_alloc_aligned(context, quantizer->query_size);
+	inserter->scratch = vecidx_alloc_aligned(context, quantizer->scratch_size + 1);
+	inserter->code = vecidx_alloc_aligned(context, quantizer->code_size + SIMD_SLACK);
+	inserter->sorted = MemoryContextAlloc(context, sizeof(Candidate) * ef_construction);
+	inserter->carried = MemoryContextAlloc(context, sizeof(Candidate) * ef_construction);
+	inserter->links = MemoryContextAlloc(context, sizeof(HnswLinks) * (HNSW_LEVEL_LIMIT + 1));
+}
+
+/* The search's results, nearest first, without nodes that VACUUM is taking away. */
+static int
+sorted_results(HnswInserter *inserter, bool check_deleted)
+{
+	CandidateArray *results = &inserter->search.results;
+	int			n = 0;
+
+	for (size_t i = 0; i < results->n; i++)
+	{
+		if (check_deleted)
+		{
+			HnswLinks	links;
+
+			if (inserter->store->get_links(inserter->store, results->items[i].node, 0, &links) != HNSW_NODE_USED)
+				continue;
+		}
+		inserter->sorted[n++] = results->items[i];
+	}
+	qsort(inserter->sorted, n, sizeof(Candidate), candidate_compare);
+	return n;
+}
+
+/*
+ * Give the TID to a node with the same code, if the search met one.  Equal
+ * codes have equal estimates, so only candidates at the distance that the
+ * code itself would have are looked at.
+ */
+static bool
+add_to_equal(HnswInserter *inserter, int nsorted, ItemPointer tid)
+{
+	const uint8 *record = inserter->code;
+	float		self;
+
+	quant_score(inserter->query, &record, 1, &self, NULL);
+	for (int i = 0; i < nsorted; i++)
+	{
+		if (inserter->sorted[i].dist == self &&
+			inserter->store->add_tid(inserter->store, inserter->sorted[i].node, inserter->code, tid))
+			return true;
+	}
+	return false;
+}
+
+/* Offer the new node to one neighbour. */
+static void
+link_back(HnswInserter *inserter, uint32 neighbour, uint32 node, int level)
+{
+	HnswStore  *store = inserter->store;
+
+	for (int try = 0; try < MAX_LINK_TRIES; try++)
+	{
+		HnswLinks	old;
+		HnswLinks	links;
+
+		CHECK_FOR_INTERRUPTS();
+		if (store->get_links(store, neighbour, level, &old) != HNSW_NODE_USED)
+			return;
+		links.n = old.n;
+		links.nkept = old.nkept;
+		memcpy(links.nodes, old.nodes, sizeof(uint32) * old.n);
+		if (!hnsw_links_offer(&inserter->select, neighbour, &links,
+							  HNSW_MAX_LINKS(store->m, level), node))
+			return;
+		if (store->replace_links(store, neighbour, level, &old, &links))
+			return;
+	}
+	/* others won every time; the node is reachable through its other neighbours */
+}
+
+/* The first node of an empty graph; false if another backend was first. */
+static bool
+create_first(HnswInserter *inserter, ItemPointer tid, int level)
+{
+	for (int l = 0; l <= level; l++)
+		inserter->links[l].n = inserter->links[l].nkept = 0;
+	return inserter->store->create_node(inserter->store, inserter->code, tid, level,
+										inserter->links, true) != HNSW_INVALID_NODE;
+}
+
+bool
+hnsw_inserter_add(HnswInserter *inserter, const float *vector, ItemPointer tid)
+{
+	HnswStore  *store = inserter->store;
+	HnswSearch *search = &inserter->search;
+	HnswEntry	entry;
+	int			level;
+	int			top;
+	uint32		node;
+	Candidate	nearest;
+	const Candidate *entries;
+	int			nentries;
+
+	quant_encode(store->quantizer, vector, inserter->code, inserter->scratch);
+	quant_query_prepare(store->quantizer, vector, inserter->query, inserter->scratch);
+
+	/* nobody knows the node's number yet, so its level follows from its TID */
+	level = hnsw_random_level(inserter->seed,
+							  (uint32) (ItemPointerGetBlockNumberNoCheck(tid) * MaxHeapTuplesPerPage +
+										ItemPointerGetOffsetNumberNoCheck(tid)),
+							  store->m);
+
+retry:
+	store->get_entry(store, &entry);
+	if (entry.node == HNSW_INVALID_NODE)
+	{
+		if (create_first(inserter, tid, level))
+			return true;
+		goto retry;
+	}
+
+	hnsw_search_begin(search, inserter->query);
+	nearest = hnsw_search_descend(search, entry.node, entry.level, level);
+	entries = &nearest;
+	nentries = 1;
+	top = Min(level, entry.level);
+	for (int l = level; l > top; l--)
+		inserter->links[l].n = inserter->links[l].nkept = 0;
+
+	/* from the top: each level begins with what the one above found */
+	for (int l = top; l >= 0; l--)
+	{
+		int			n;
+
+		hnsw_search_level(search, entries, nentries, l, inserter->ef_construction);
+		n = sorted_results(inserter, entry.vacuuming);
+		if (l == 0 && n == 0)
+		{
+			/* VACUUM is taking away every node there is: begin anew */
+			if (create_first(inserter, tid, level))
+				return true;
+			goto retry;
+		}
+		if (l == 0 && add_to_equal(inserter, n, tid))
+			return false;
+		hnsw_select(&inserter->select, inserter->sorted, n,
+					HNSW_MAX_LINKS(store->m, l), &inserter->links[l]);
+		if (l > 0)
+		{
+			nentries = search->results.n;
+			memcpy(inserter->carried, search->results.items, sizeof(Candidate) * nentries);
+			entries = inserter->carried;
+		}
+	}
+
+	node = store->create_node(store, inserter->code, tid, level, inserter->links, false);
+	for (int l = top; l >= 0; l--)
+		for (int i = 0; i < inserter->links[l].n; i++)
+			link_back(inserter, inserter->links[l].nodes[i], node, l);
+	if (level > entry.level)
+		store->raise_entry(store, node, level);
+	return true;
+}
+
+/* What one statement keeps between its rows. */
+typedef struct InsertState
+{
+	MemoryContext row;
+	HnswDiskStore store;
+	HnswInserter inserter;
+	float	   *floats;
+} InsertState;
+
+bool
+hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
+			IndexUniqueCheck check, bool unchanged, IndexInfo *indexInfo)
+{
+	InsertState *state = indexInfo->ii_AmCache;
+	MemoryContext old;
+	const float *floats;
+	void	   *detoasted;
+
+	(void) heap;
+	(void) check;
+	(void) unchanged;
+
+	if (isnull[0])
+		return false;
+
+	if (state == NULL)
+	{
+		MemoryContext context = AllocSetContextCreate(indexInfo->ii_Context, "hnsw insert",
+													  ALLOCSET_DEFAULT_SIZES);
+		HnswEntry	entry;
+		HnswIndex  *hnsw;
+
+		state = MemoryContextAllocZero(context, sizeof(InsertState));
+		hnsw = hnsw_index_open(index, context, &entry);
+		state->row = AllocSetContextCreate(context, "hnsw insert row", ALLOCSET_DEFAULT_SIZES);
+		hnsw_disk_store_init(&state->store, index, hnsw, context, false);
+		hnsw_inserter_init(&state->inserter, &state->store.store, hnsw->ef_construction, hnsw->seed, context);
+		state->floats = MemoryContextAlloc(context, sizeof(float) * hnsw->dim);
+		indexInfo->ii_AmCache = state;
+	}
+	state->store.index = index;
+
+	old = MemoryContextSwitchTo(state->row);
+	floats = vecidx_floats(state->store.hnsw->opclass, values[0], state->store.hnsw->dim,
+						   state->floats, &detoasted);
+	if (floats != NULL)
+	{
+		hnsw_insert_lock(index);
+		hnsw_inserter_add(&state->inserter, floats, tid);
+		hnsw_insert_unlock(index);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(state->row);
+	return false;
+}

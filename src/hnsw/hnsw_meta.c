@@ -1,0 +1,370 @@
+/*
+ * hnsw_meta.c
+ *		The metapage, and what a backend remembers of an index it opened.
+ */
+#include "vecidx.h"
+
+#include "access/xloginsert.h"
+#include "hnsw/hnsw.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "utils/hsearch.h"
+
+/* Index memories kept per backend; those in use are never dropped. */
+#define MAX_REMEMBERED 256
+
+typedef struct RememberedIndex
+{
+	VecidxLocator locator;		/* hash key */
+	HnswIndex  *hnsw;
+} RememberedIndex;
+
+static HTAB *remembered = NULL;
+
+BlockNumber
+hnsw_extent_block(const HnswExtentMap *map, uint32 ordinal)
+{
+	uint32		low = 0;
+	uint32		high = map->nextents;
+
+	if (ordinal >= map->npages)
+		return InvalidBlockNumber;
+	/* the last extent that begins at or before ordinal */
+	while (high - low > 1)
+	{
+		uint32		middle = (low + high) / 2;
+
+		if (map->extents[middle].first_ordinal <= ordinal)
+			low = middle;
+		else
+			high = middle;
+	}
+	return map->extents[low].first_block + (ordinal - map->extents[low].first_ordinal);
+}
+
+static bool
+extent_map_sound(const HnswExtentMap *map)
+{
+	if (map->nextents > HNSW_MAX_EXTENTS || (map->nextents == 0) != (map->npages == 0))
+		return false;
+	for (uint32 i = 0; i < map->nextents; i++)
+	{
+		uint32		end = i + 1 < map->nextents ? map->extents[i + 1].first_ordinal : map->npages;
+
+		if ((i == 0 && map->extents[i].first_ordinal != 0) ||
+			map->extents[i].first_ordinal >= end ||
+			map->extents[i].first_block == HNSW_META_BLOCK ||
+			map->extents[i].first_block >= MaxBlockNumber - (end - map->extents[i].first_ordinal))
+			return false;
+	}
+	return true;
+}
+
+/* Sizes that the frozen fields must give again; anything else is damage. */
+static const char *
+meta_problem(const HnswMetaPageData *meta)
+{
+	if (meta->magic != HNSW_META_MAGIC)
+		return "metapage is not of an hnsw index";
+	if (meta->dim < 1 || meta->dim > PG_INT32_MAX ||
+		meta->m < HNSW_MIN_M || meta->m > HNSW_MAX_M ||
+		meta->ef_construction < HNSW_MIN_EF_CONSTRUCTION ||
+		meta->ef_construction > HNSW_MAX_EF_CONSTRUCTION ||
+		meta->quantizer >= QUANT_COUNT || meta->metric >= METRIC_COUNT)
+		return "metapage holds impossible options";
+	if (meta->code_size == 0 ||
+		meta->code_size != quant_code_size(meta->quantizer, meta->metric, meta->dim) ||
+		meta->payload_size != 0 ||
+		meta->adjacency_size != HNSW_ADJACENCY_SIZE(meta->m, meta->payload_size) ||
+		meta->codes_per_page != HNSW_CODE_PAGE_BYTES / meta->code_size ||
+		meta->codes_per_page == 0 ||
+		meta->adjacencies_per_page != HNSW_ADJACENCY_PAGE_BYTES / meta->adjacency_size)
+		return "metapage holds impossible sizes";
+	if (!extent_map_sound(&meta->codes) || !extent_map_sound(&meta->adjacencies) ||
+		meta->code_pages > meta->codes.npages)
+		return "metapage holds impossible extents";
+	if ((uint64) meta->code_pages * meta->codes_per_page >= HNSW_INVALID_NODE)
+		return "metapage holds an impossible number of nodes";
+	return NULL;
+}
+
+static void
+check_meta(Relation index, Page page)
+{
+	const char *problem = vecidx_page_problem(page, VECIDX_PAGE_META, HNSW_VERSION);
+
+	if (problem == NULL)
+		problem = meta_problem(HnswPageGetMeta(page));
+	if (problem == NULL)
+		return;
+	if (!PageIsNew(page) &&
+		PageGetSpecialSize(page) == sizeof(VecidxPageOpaqueData) &&
+		VecidxPageGetOpaque(page)->magic == VECIDX_PAGE_MAGIC &&
+		VecidxPageGetOpaque(page)->version != HNSW_VERSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("index \"%s\" has format version %d, this vecidx reads version %d",
+						RelationGetRelationName(index),
+						VecidxPageGetOpaque(page)->version, HNSW_VERSION),
+				 errhint("REINDEX the index.")));
+	vecidx_corrupted(index, HNSW_META_BLOCK, -1, problem);
+}
+
+static void
+remember_blocks(PageMemory *memory, const HnswExtentMap *map, MemoryContext context)
+{
+	uint32		known = memory->n;
+
+	pagemem_resize(memory, map->npages, context);
+	for (uint32 i = known; i < memory->n; i++)
+		memory->slots[i].block = hnsw_extent_block(map, i);
+}
+
+void
+hnsw_index_absorb(HnswIndex *hnsw, const HnswMetaPageData *meta)
+{
+	/* these only ever grow */
+	if (meta->codes.npages > hnsw->codes.npages)
+	{
+		hnsw->codes = meta->codes;
+		remember_blocks(&hnsw->code_memory, &hnsw->codes, hnsw->context);
+	}
+	if (meta->adjacencies.npages > hnsw->adjacencies.npages)
+	{
+		hnsw->adjacencies = meta->adjacencies;
+		remember_blocks(&hnsw->adjacency_memory, &hnsw->adjacencies, hnsw->context);
+	}
+	if (meta->code_pages > hnsw->code_pages)
+		hnsw->code_pages = meta->code_pages;
+}
+
+void
+hnsw_index_refresh(HnswIndex *hnsw, Relation index, HnswEntry *entry)
+{
+	Buffer		buffer = ReadBuffer(index, HNSW_META_BLOCK);
+	HnswMetaPage meta;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	check_meta(index, BufferGetPage(buffer));
+	meta = HnswPageGetMeta(BufferGetPage(buffer));
+	hnsw_index_absorb(hnsw, meta);
+	if (entry != NULL)
+	{
+		entry->node = meta->entry;
+		entry->level = meta->entry_level;
+		entry->vacuuming = meta->vacuuming != 0;
+	}
+	UnlockReleaseBuffer(buffer);
+}
+
+static float *
+read_centre(Relation index, const HnswMetaPageData *meta, MemoryContext context)
+{
+	float	   *centre;
+	int			done = 0;
+	int			dim = meta->dim;
+
+	if (!meta->has_centre)
+		return NULL;
+	centre = MemoryContextAlloc(context, sizeof(float) * dim);
+	for (uint32 i = 0; i < meta->ncentre_blocks && done < dim; i++)
+	{
+		Buffer		buffer = vecidx_read(index, meta->centre_block + i, BUFFER_LOCK_SHARE,
+										 VECIDX_PAGE_CENTRE, HNSW_VERSION);
+		int			n = Min(dim - done, (int) HNSW_CENTRE_PER_PAGE);
+
+		memcpy(centre + done, PageGetContents(BufferGetPage(buffer)), sizeof(float) * n);
+		done += n;
+		UnlockReleaseBuffer(buffer);
+	}
+	if (done < dim)
+		vecidx_corrupted(index, HNSW_META_BLOCK, -1, "centre pages are missing");
+	return centre;
+}
+
+static HnswIndex *
+load_index(Relation index, const HnswMetaPageData *meta)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hnsw index memory",
+												  ALLOCSET_SMALL_SIZES);
+	HnswIndex  *hnsw = MemoryContextAllocZero(context, sizeof(HnswIndex));
+
+	hnsw->context = context;
+	hnsw->uid = meta->uid;
+	hnsw->seed = meta->seed;
+	hnsw->dim = meta->dim;
+	hnsw->m = meta->m;
+	hnsw->ef_construction = meta->ef_construction;
+	hnsw->code_size = meta->code_size;
+	hnsw->adjacency_size = meta->adjacency_size;
+	hnsw->codes_per_page = meta->codes_per_page;
+	hnsw->adjacencies_per_page = meta->adjacencies_per_page;
+	hnsw->opclass = vecidx_opclass(index);
+	if (hnsw->opclass->metric != (Metric) meta->metric)
+		vecidx_corrupted(index, HNSW_META_BLOCK, -1, "operator class is not the one that the index was made with");
+	quant_init(&hnsw->quantizer, meta->quantizer, meta->metric, meta->dim,
+			   read_centre(index, meta, context), meta->seed);
+	hnsw_index_absorb(hnsw, meta);
+	/* nothing can fail any more: keep it for the backend's life */
+	MemoryContextSetParent(context, TopMemoryContext);
+	return hnsw;
+}
+
+static void
+release_index(void *arg)
+{
+	((HnswIndex *) arg)->nusers--;
+}
+
+/* Make room: drop memories that nothing uses. */
+static void
+forget_unused(void)
+{
+	HASH_SEQ_STATUS status;
+	RememberedIndex *entry;
+
+	if (hash_get_num_entries(remembered) < MAX_REMEMBERED)
+		return;
+	hash_seq_init(&status, remembered);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->hnsw == NULL || entry->hnsw->nusers == 0)
+		{
+			if (entry->hnsw != NULL)
+				MemoryContextDelete(entry->hnsw->context);
+			hash_search(remembered, &entry->locator, HASH_REMOVE, NULL);
+		}
+	}
+}
+
+HnswIndex *
+hnsw_index_open(Relation index, MemoryContext user, HnswEntry *entry)
+{
+	VecidxLocator locator = vecidx_locator(index);
+	RememberedIndex *slot;
+	bool		found;
+	Buffer		buffer;
+	HnswMetaPage meta;
+	HnswIndex  *hnsw;
+	MemoryContextCallback *callback;
+
+	if (remembered == NULL)
+	{
+		HASHCTL		ctl = {0};
+
+		ctl.keysize = sizeof(VecidxLocator);
+		ctl.entrysize = sizeof(RememberedIndex);
+		remembered = hash_create("hnsw indexes", 32, &ctl, HASH_ELEM | HASH_BLOBS);
+	}
+
+	callback = MemoryContextAlloc(user, sizeof(MemoryContextCallback));
+	buffer = ReadBuffer(index, HNSW_META_BLOCK);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	check_meta(index, BufferGetPage(buffer));
+	meta = HnswPageGetMeta(BufferGetPage(buffer));
+
+	slot = hash_search(remembered, &locator, HASH_FIND, NULL);
+	if (slot != NULL && slot->hnsw->uid == meta->uid)
+	{
+		hnsw = slot->hnsw;
+		hnsw_index_absorb(hnsw, meta);
+		entry->node = meta->entry;
+		entry->level = meta->entry_level;
+		entry->vacuuming = meta->vacuuming != 0;
+		UnlockReleaseBuffer(buffer);
+	}
+	else
+	{
+		/* the centre's pages are read, so do not hold the metapage's lock */
+		HnswMetaPageData *copy = palloc(sizeof(HnswMetaPageData));
+
+		memcpy(copy, meta, sizeof(HnswMetaPageData));
+		UnlockReleaseBuffer(buffer);
+
+		hnsw = load_index(index, copy);
+		entry->node = copy->entry;
+		entry->level = copy->entry_level;
+		entry->vacuuming = copy->vacuuming != 0;
+		pfree(copy);
+
+		forget_unused();
+		slot = hash_search(remembered, &locator, HASH_ENTER, &found);
+		/* an older incarnation still in use keeps its memory; it is only not found again */
+		if (found && slot->hnsw->nusers == 0)
+			MemoryContextDelete(slot->hnsw->context);
+		slot->hnsw = hnsw;
+	}
+
+	hnsw->nusers++;
+	callback->func = release_index;
+	callback->arg = hnsw;
+	MemoryContextRegisterResetCallback(user, callback);
+	return hnsw;
+}
+
+void
+hnsw_create(Relation index, ForkNumber fork, const HnswParams *params, const float *centre)
+{
+	Buffer		buffer;
+	Page		page;
+	HnswMetaPage meta;
+	uint32		ncentre = centre == NULL ? 0 :
+		(params->dim + HNSW_CENTRE_PER_PAGE - 1) / HNSW_CENTRE_PER_PAGE;
+	uint64		uid;
+
+	if (!pg_strong_random(&uid, sizeof(uid)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values")));
+
+	for (uint32 i = 0; i < ncentre + 1; i++)
+	{
+		buffer = ReadBufferExtended(index, fork, P_NEW, RBM_ZERO_AND_LOCK, NULL);
+		if (BufferGetBlockNumber(buffer) != i)
+			elog(ERROR, "index \"%s\" is not empty", RelationGetRelationName(index));
+		page = BufferGetPage(buffer);
+		START_CRIT_SECTION();
+		if (i == 0)
+		{
+			vecidx_page_init(page, VECIDX_PAGE_META, HNSW_VERSION, 0);
+			meta = HnswPageGetMeta(page);
+			memset(meta, 0, sizeof(HnswMetaPageData));
+			meta->magic = HNSW_META_MAGIC;
+			meta->version = HNSW_VERSION;
+			meta->uid = uid;
+			meta->seed = params->seed;
+			meta->dim = params->dim;
+			meta->m = params->m;
+			meta->ef_construction = params->ef_construction;
+			meta->quantizer = params->quantizer;
+			meta->metric = params->opclass->metric;
+			meta->has_centre = centre != NULL;
+			meta->code_size = quant_code_size(params->quantizer, params->opclass->metric, params->dim);
+			meta->adjacency_size = HNSW_ADJACENCY_SIZE(params->m, 0);
+			meta->codes_per_page = HNSW_CODE_PAGE_BYTES / meta->code_size;
+			meta->adjacencies_per_page = HNSW_ADJACENCY_PAGE_BYTES / meta->adjacency_size;
+			meta->centre_block = HNSW_META_BLOCK + 1;
+			meta->ncentre_blocks = ncentre;
+			meta->entry = HNSW_INVALID_NODE;
+			meta->free_head = HNSW_INVALID_NODE;
+			((PageHeader) page)->pd_lower =
+				((char *) meta + sizeof(HnswMetaPageData)) - (char *) page;
+		}
+		else
+		{
+			int			done = (i - 1) * HNSW_CENTRE_PER_PAGE;
+			int			n = Min(params->dim - done, (int) HNSW_CENTRE_PER_PAGE);
+
+			vecidx_page_init(page, VECIDX_PAGE_CENTRE, HNSW_VERSION, i - 1);
+			memcpy(PageGetContents(page), centre + done, sizeof(float) * n);
+			((PageHeader) page)->pd_lower =
+				(PageGetContents(page) + sizeof(float) * n) - (char *) page;
+		}
+		MarkBufferDirty(buffer);
+		/* the init fork of an unlogged index must survive a crash */
+		if (fork == INIT_FORKNUM)
+			log_newpage_buffer(buffer, true);
+		END_CRIT_SECTION();
+		UnlockReleaseBuffer(buffer);
+	}
+}

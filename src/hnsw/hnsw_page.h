@@ -1,0 +1,202 @@
+/*
+ * hnsw_page.h
+ *		What an HNSW index holds on disk.  src/hnsw/README.md explains it.
+ *
+ * A change here is a new HNSW_VERSION.
+ */
+#ifndef VECIDX_HNSW_PAGE_H
+#define VECIDX_HNSW_PAGE_H
+
+#include "postgres.h"
+
+#include "index/page.h"
+#include "simd/simd.h"
+#include "storage/itemptr.h"
+
+#define HNSW_VERSION 1
+#define HNSW_META_MAGIC 0x57534E48	/* "HNSW" */
+#define HNSW_META_BLOCK ((BlockNumber) 0)
+
+/* A node is a number; code record and adjacency record follow from it. */
+#define HNSW_INVALID_NODE PG_UINT32_MAX
+
+#define HNSW_MIN_M 2
+#define HNSW_MAX_M 100
+#define HNSW_DEFAULT_M 16
+#define HNSW_MIN_EF_CONSTRUCTION 4
+#define HNSW_MAX_EF_CONSTRUCTION 1000
+#define HNSW_DEFAULT_EF_CONSTRUCTION 64
+#define HNSW_LEVEL_LIMIT 31		/* no node stands higher, whatever m is */
+
+/* Links a node may have on a level. */
+#define HNSW_MAX_LINKS(m, level) ((level) == 0 ? 2 * (m) : (m))
+#define HNSW_MAX_LINKS_ANY (2 * HNSW_MAX_M)
+
+/*
+ * A run of contiguous blocks that holds pages first_ordinal ... of one kind.
+ * Its length is the next extent's first_ordinal less its own; the last one's
+ * is the total less its own.
+ */
+typedef struct HnswExtent
+{
+	uint32		first_ordinal;
+	BlockNumber first_block;
+} HnswExtent;
+
+/* Extents grow with the index, so these serve 100 million single inserts. */
+#define HNSW_MAX_EXTENTS 250
+#define HNSW_MAX_EXTENT_PAGES 16384
+
+typedef struct HnswExtentMap
+{
+	uint32		nextents;
+	uint32		npages;			/* in all extents */
+	HnswExtent	extents[HNSW_MAX_EXTENTS];
+} HnswExtentMap;
+
+/* Block 0, at PageGetContents. */
+typedef struct HnswMetaPageData
+{
+	uint32		magic;
+	uint32		version;
+
+	/* frozen when the index is made */
+	uint64		uid;			/* random: tells one incarnation from the next */
+	uint64		seed;			/* of rotation and levels */
+	uint32		dim;
+	uint16		m;
+	uint16		ef_construction;
+	uint8		quantizer;		/* QuantKind */
+	uint8		metric;			/* Metric */
+	uint8		has_centre;
+	uint8		unused1;
+	uint32		code_size;		/* bytes of a code record */
+	uint32		adjacency_size; /* bytes of an adjacency record */
+	uint16		codes_per_page;
+	uint16		adjacencies_per_page;
+	uint32		payload_size;	/* of further index columns beside a TID: 0 */
+	BlockNumber centre_block;	/* first of the contiguous centre pages */
+	uint32		ncentre_blocks;
+
+	/* changing, under the buffer's exclusive lock */
+	uint32		entry;			/* entry node, HNSW_INVALID_NODE when empty */
+	uint32		entry_level;
+	uint32		code_pages;		/* code pages in use: nodes are below code_pages * codes_per_page */
+	uint32		free_head;		/* first of the free nodes, linked through links[0] */
+	uint32		nfree;
+	uint32		vacuuming;		/* nodes may be marked deleted: a VACUUM is under way or was cut short */
+	HnswExtentMap codes;
+	HnswExtentMap adjacencies;
+} HnswMetaPageData;
+
+typedef HnswMetaPageData *HnswMetaPage;
+
+#define HnswPageGetMeta(page) ((HnswMetaPage) PageGetContents(page))
+
+/*
+ * Code pages: records of code_size bytes from PageGetContents on; pd_lower
+ * ends the last one in use.  A record never changes while its node is
+ * reachable.  SIMD_SLACK bytes stay readable behind the last record.
+ */
+#define HNSW_CODE_PAGE_BYTES (BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - SIMD_SLACK)
+
+/* Centre pages: float32 from PageGetContents on. */
+#define HNSW_CENTRE_PER_PAGE \
+	((BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - sizeof(VecidxPageOpaqueData)) / sizeof(float4))
+
+/* Node flags; 0 is a slot that never held a node. */
+#define HNSW_NODE_USED 1		/* has TIDs */
+#define HNSW_NODE_DELETED 2		/* no TIDs left, links to it may remain */
+#define HNSW_NODE_FREE 3		/* on the free list */
+
+/*
+ * Adjacency record: fixed size (adjacency_size), from PageGetContents on.
+ * links[] are those of level 0: first nkept that the selection rule kept,
+ * then those that only fill up.
+ */
+typedef struct HnswAdjacencyData
+{
+	uint8		state;			/* HNSW_NODE_* */
+	uint8		level;			/* top level of the node */
+	uint8		nlinks;
+	uint8		nkept;
+	ItemPointerData tid;		/* first heap TID; invalid when taken away */
+	ItemPointerData more;		/* chunk with further TIDs, or invalid */
+	ItemPointerData upper;		/* upper links, valid iff level > 0 */
+	uint16		unused;
+	uint32		links[FLEXIBLE_ARRAY_MEMBER];
+} HnswAdjacencyData;
+
+typedef HnswAdjacencyData *HnswAdjacency;
+
+StaticAssertDecl(offsetof(HnswAdjacencyData, links) == 24, "adjacency header is 24 bytes on disk");
+
+#define HNSW_ADJACENCY_SIZE(m, payload) \
+	(MAXALIGN(offsetof(HnswAdjacencyData, links) + sizeof(uint32) * 2 * (m) + (payload)))
+#define HNSW_ADJACENCY_PAGE_BYTES \
+	(BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - sizeof(VecidxPageOpaqueData))
+
+/* Links of one upper level. */
+typedef struct HnswUpperLevelData
+{
+	uint16		nlinks;
+	uint16		nkept;
+	uint32		links[FLEXIBLE_ARRAY_MEMBER];
+} HnswUpperLevelData;
+
+typedef HnswUpperLevelData *HnswUpperLevel;
+
+#define HNSW_UPPER_LEVEL_SIZE(m) (offsetof(HnswUpperLevelData, links) + sizeof(uint32) * (m))
+
+/* Items of extra pages begin with this. */
+typedef enum HnswExtraKind
+{
+	HNSW_EXTRA_UPPER = 1,
+	HNSW_EXTRA_TIDS = 2
+} HnswExtraKind;
+
+typedef struct HnswExtraHeader
+{
+	uint32		node;			/* the owner */
+	uint8		kind;			/* HnswExtraKind */
+	uint8		level;			/* HNSW_EXTRA_UPPER: levels 1 .. level follow */
+	uint16		unused;
+} HnswExtraHeader;
+
+/* header, then one HnswUpperLevelData per level from 1 up */
+#define HNSW_UPPER_SIZE(m, level) \
+	(sizeof(HnswExtraHeader) + (Size) (level) * HNSW_UPPER_LEVEL_SIZE(m))
+#define HnswUpperGetLevel(item, m, level) \
+	((HnswUpperLevel) ((char *) (item) + HNSW_UPPER_SIZE(m, (level) - 1)))
+
+/* Further TIDs of a node, a chain with the newest chunk first. */
+typedef struct HnswTidChunkData
+{
+	HnswExtraHeader header;
+	ItemPointerData next;
+	uint16		ntids;
+	uint16		capacity;
+	uint16		unused;
+	ItemPointerData tids[FLEXIBLE_ARRAY_MEMBER];
+} HnswTidChunkData;
+
+typedef HnswTidChunkData *HnswTidChunk;
+
+#define HNSW_TID_CHUNK_SIZE(capacity) \
+	(offsetof(HnswTidChunkData, tids) + sizeof(ItemPointerData) * (Size) (capacity))
+#define HNSW_MIN_CHUNK_TIDS 4
+#define HNSW_MAX_CHUNK_TIDS 1024
+
+#define HNSW_EXTRA_PAGE_BYTES \
+	(BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - sizeof(ItemIdData) - sizeof(VecidxPageOpaqueData))
+
+StaticAssertDecl(MAXALIGN(SizeOfPageHeaderData) + sizeof(HnswMetaPageData) + sizeof(VecidxPageOpaqueData) <= BLCKSZ,
+				 "the metapage's content must fit a page");
+StaticAssertDecl(HNSW_UPPER_SIZE(HNSW_MIN_M, HNSW_LEVEL_LIMIT) <= HNSW_EXTRA_PAGE_BYTES,
+				 "upper links at the smallest m must fit a page");
+StaticAssertDecl(HNSW_TID_CHUNK_SIZE(HNSW_MAX_CHUNK_TIDS) <= HNSW_EXTRA_PAGE_BYTES,
+				 "the largest TID chunk must fit a page");
+StaticAssertDecl(HNSW_ADJACENCY_SIZE(HNSW_MAX_M, 0) <= HNSW_ADJACENCY_PAGE_BYTES,
+				 "an adjacency record at the largest m must fit a page");
+
+#endif							/* VECIDX_HNSW_PAGE_H */

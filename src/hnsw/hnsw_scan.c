@@ -1,0 +1,655 @@
+/*
+ * hnsw_scan.c
+ *		Index scans: rows in exact order of distance, as many as are asked for.
+ *
+ * A scan works in rounds.  A round brings a batch of candidates; their
+ * estimates and error bounds say which rows must be fetched to know what is
+ * nearest, and a row is returned when no candidate left in the batch can be
+ * nearer.  Rounds: the usual search with ef_search; the same search gone on,
+ * with ever larger ef; and, when the graph has been walked so far that
+ * reading every code is cheaper (or memory runs out), passes over all codes.
+ * The last find every row there is, so a query comes back short only if the
+ * user limited the scan.
+ *
+ * A row that a later round finds nearer than one already returned is late.
+ * Strict order sets late rows aside and returns them when nothing else is
+ * left; relaxed order returns them at once.
+ */
+#include "vecidx.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "access/relscan.h"
+#include "guc.h"
+#include "hnsw/hnsw.h"
+#include "index/rerank.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/float.h"
+#include "utils/snapmgr.h"
+
+/*
+ * A candidate is fetched when its estimate less this many standard errors
+ * could still beat what has been fetched.
+ */
+#define RERANK_ERRORS 2.0
+
+/* Past this share of the index, reading all codes is cheaper than walking on. */
+#define LINEAR_SHARE 8
+
+/* Nodes kept by the first pass over all codes; each further pass keeps more. */
+#define LINEAR_FIRST 1024
+#define LINEAR_GROWTH 8
+
+#define SCORE_BATCH 64
+
+typedef enum ScanPhase
+{
+	SCAN_FIRST,					/* nothing searched yet */
+	SCAN_GRAPH,					/* the graph search can go on */
+	SCAN_LINEAR,				/* passes over all codes */
+	SCAN_UNORDERED,				/* no distance is defined: any order */
+	SCAN_LATE,					/* only late rows are left */
+	SCAN_DONE
+} ScanPhase;
+
+/* A row whose exact distance is known. */
+typedef struct ExactRow
+{
+	double		dist;
+	ItemPointerData tid;
+	uint32		rank;			/* order of arrival, for ties */
+} ExactRow;
+
+/* Rows as a heap, nearest first. */
+typedef struct ExactQueue
+{
+	ExactRow   *rows;
+	size_t		n;
+	size_t		capacity;
+	uint32		arrivals;
+} ExactQueue;
+
+typedef struct HnswScan
+{
+	MemoryContext context;		/* for the scan */
+	MemoryContext row;			/* for one fetched row */
+	HnswIndex  *hnsw;
+	HnswDiskStore store;
+	HnswSearch	search;
+	QuantQuery *query;
+	void	   *scratch;
+	float	   *floats;			/* of the query */
+	float	   *buffer;			/* of a row */
+	RowFetch   *fetch;			/* NULL until needed */
+
+	ScanPhase	phase;
+	int			ef;				/* of the next round */
+	HnswEntry	entry;
+	CandidateArray pending;		/* by lower bound; next is at `next` */
+	size_t		next;
+	ExactQueue	exact;
+	ExactQueue	late;
+	double		returned_dist;	/* farthest returned, -inf at first */
+	bool		flush;			/* the batch is over: return what is fetched */
+	NodeSet		returned;		/* nodes of the batches so far */
+
+	/* the node whose TIDs are being fetched */
+	HnswTids	tids;
+	size_t		next_tid;
+	double		tid_bound;
+
+	/* passes over all codes */
+	size_t		linear_keep;
+	Candidate	linear_last;	/* where the last pass ended */
+	bool		linear_started;
+	uint32		unordered_next; /* node to look at next */
+} HnswScan;
+
+IndexScanDesc
+hnsw_beginscan(Relation index, int nkeys, int norderbys)
+{
+	IndexScanDesc scan = RelationGetIndexScan(index, nkeys, norderbys);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hnsw scan",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	HnswScan   *so = palloc0(sizeof(HnswScan));
+
+	so->context = context;
+	so->row = AllocSetContextCreate(context, "hnsw scan row", ALLOCSET_DEFAULT_SIZES);
+	so->hnsw = hnsw_index_open(index, context, &so->entry);
+	hnsw_disk_store_init(&so->store, index, so->hnsw, context, false);
+	hnsw_search_init(&so->search, &so->store.store, context, hnsw_ef_search);
+	so->query = vecidx_alloc_aligned(context, so->hnsw->quantizer.query_size);
+	so->scratch = vecidx_alloc_aligned(context, so->hnsw->quantizer.scratch_size + 1);
+	so->floats = palloc(sizeof(float) * so->hnsw->dim);
+	so->buffer = palloc(sizeof(float) * so->hnsw->dim);
+	candidates_init(&so->pending, context);
+	nodeset_init(&so->returned, context, hnsw_ef_search);
+	so->tids.context = context;
+	so->phase = SCAN_DONE;
+	MemoryContextSwitchTo(old);
+	scan->opaque = so;
+	return scan;
+}
+
+void
+hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys)
+{
+	HnswScan   *so = scan->opaque;
+
+	if (keys != NULL && nkeys > 0)
+		memmove(scan->keyData, keys, sizeof(ScanKeyData) * nkeys);
+	if (orderbys != NULL && norderbys > 0)
+		memmove(scan->orderByData, orderbys, sizeof(ScanKeyData) * norderbys);
+
+	if (so->fetch != NULL)
+		row_fetch_reset(so->fetch);
+	so->phase = SCAN_FIRST;
+	so->pending.n = so->next = 0;
+	so->exact.n = so->exact.arrivals = 0;
+	so->late.n = so->late.arrivals = 0;
+	so->returned_dist = -get_float8_infinity();
+	so->flush = false;
+	so->tids.n = so->next_tid = 0;
+	so->linear_started = false;
+	so->unordered_next = 0;
+	if (so->returned.n > 0)
+		nodeset_clear(&so->returned);
+}
+
+void
+hnsw_endscan(IndexScanDesc scan)
+{
+	HnswScan   *so = scan->opaque;
+
+	if (so->fetch != NULL)
+		row_fetch_end(so->fetch);
+	MemoryContextDelete(so->context);
+	scan->opaque = NULL;
+}
+
+/* ---- Rows of known distance ---- */
+
+static inline bool
+exact_before(const ExactRow *a, const ExactRow *b)
+{
+	if (a->dist != b->dist)
+		return a->dist < b->dist;
+	return a->rank < b->rank;
+}
+
+static void
+exact_push(HnswScan *so, ExactQueue *queue, double dist, ItemPointer tid)
+{
+	ExactRow	row;
+	size_t		i;
+
+	if (queue->n == queue->capacity)
+	{
+		queue->capacity = Max((size_t) 64, queue->capacity * 2);
+		queue->rows = queue->rows == NULL ?
+			MemoryContextAllocHuge(so->context, sizeof(ExactRow) * queue->capacity) :
+			repalloc_huge(queue->rows, sizeof(ExactRow) * queue->capacity);
+	}
+	row.dist = dist;
+	row.tid = *tid;
+	row.rank = queue->arrivals++;
+	i = queue->n++;
+	while (i > 0 && exact_before(&row, &queue->rows[(i - 1) / 2]))
+	{
+		queue->rows[i] = queue->rows[(i - 1) / 2];
+		i = (i - 1) / 2;
+	}
+	queue->rows[i] = row;
+}
+
+static ExactRow
+exact_pop(ExactQueue *queue)
+{
+	ExactRow	top = queue->rows[0];
+	ExactRow	last = queue->rows[--queue->n];
+	size_t		i = 0;
+
+	for (;;)
+	{
+		size_t		child = 2 * i + 1;
+
+		if (child >= queue->n)
+			break;
+		if (child + 1 < queue->n && exact_before(&queue->rows[child + 1], &queue->rows[child]))
+			child++;
+		if (!exact_before(&queue->rows[child], &last))
+			break;
+		queue->rows[i] = queue->rows[child];
+		i = child;
+	}
+	if (queue->n > 0)
+		queue->rows[i] = last;
+	return top;
+}
+
+/* ---- Rounds ---- */
+
+static inline double
+lower_bound(const Candidate *c)
+{
+	return (double) c->dist - RERANK_ERRORS * c->err;
+}
+
+static int
+compare_lower_bound(const void *a, const void *b)
+{
+	double		x = lower_bound(a);
+	double		y = lower_bound(b);
+
+	if (x != y)
+		return x < y ? -1 : 1;
+	return candidate_compare(a, b);
+}
+
+/* Hand a batch of candidates to the fetching stage; takes them from `from`. */
+static bool
+take_batch(HnswScan *so, CandidateArray *from, bool remember)
+{
+	if (from->n == 0)
+		return false;
+	so->pending.n = 0;
+	candidates_reserve(&so->pending, from->n);
+	memcpy(so->pending.items, from->items, sizeof(Candidate) * from->n);
+	so->pending.n = from->n;
+	so->next = 0;
+	from->n = 0;
+	if (remember)
+		for (size_t i = 0; i < so->pending.n; i++)
+			(void) nodeset_add(&so->returned, so->pending.items[i].node);
+	qsort(so->pending.items, so->pending.n, sizeof(Candidate), compare_lower_bound);
+	return true;
+}
+
+/* The query's floats, or none where no distance is defined. */
+static bool
+prepare_query(IndexScanDesc scan, HnswScan *so)
+{
+	const ScanKeyData *key = scan->orderByData;
+	const float *floats;
+	void	   *detoasted;
+	MemoryContext old;
+
+	if (key->sk_flags & SK_ISNULL)
+		return false;
+	old = MemoryContextSwitchTo(so->row);
+	floats = vecidx_floats(so->hnsw->opclass, key->sk_argument, so->hnsw->dim, so->floats, &detoasted);
+	if (floats != NULL)
+	{
+		if (floats != so->floats)
+			memcpy(so->floats, floats, sizeof(float) * so->hnsw->dim);
+		quant_query_prepare(&so->hnsw->quantizer, so->floats, so->query, so->scratch);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(so->row);
+	return floats != NULL;
+}
+
+static bool
+first_round(IndexScanDesc scan, HnswScan *so)
+{
+	Candidate	nearest;
+
+	/* count the scan, as every access method does */
+	vecidx_count_scan(scan);
+
+	hnsw_index_refresh(so->hnsw, scan->indexRelation, &so->entry);
+	if (!prepare_query(scan, so))
+	{
+		so->phase = SCAN_UNORDERED;
+		return false;
+	}
+	if (so->entry.node == HNSW_INVALID_NODE)
+	{
+		so->phase = SCAN_DONE;
+		return false;
+	}
+	so->ef = hnsw_ef_search;
+	so->search.keep_discarded = hnsw_iterative_scan != ITERATIVE_SCAN_OFF;
+	hnsw_search_begin(&so->search, so->query);
+	nearest = hnsw_search_descend(&so->search, so->entry.node, so->entry.level, 0);
+	hnsw_search_level(&so->search, &nearest, 1, 0, so->ef);
+	so->phase = SCAN_GRAPH;
+	return take_batch(so, &so->search.results, so->search.keep_discarded);
+}
+
+static Size
+scan_memory(const HnswScan *so)
+{
+	return (so->search.frontier.capacity + so->search.results.capacity +
+			so->search.discarded.capacity + so->pending.capacity) * sizeof(Candidate) +
+		nodeset_memory(&so->search.visited) + nodeset_memory(&so->returned) +
+		(so->exact.capacity + so->late.capacity) * sizeof(ExactRow);
+}
+
+static inline double
+memory_budget(void)
+{
+	return (double) work_mem * 1024.0 * hnsw_scan_mem_multiplier;
+}
+
+/* Whether the user's limit ends the scan here. */
+static bool
+scan_limited(const HnswScan *so)
+{
+	return hnsw_iterative_scan == ITERATIVE_SCAN_OFF ||
+		(hnsw_max_scan_tuples > 0 && so->search.nscored >= (uint64) hnsw_max_scan_tuples);
+}
+
+static bool
+graph_round(HnswScan *so)
+{
+	if (scan_limited(so))
+	{
+		so->phase = SCAN_LATE;
+		return false;
+	}
+	if (so->search.nscored > hnsw_node_limit(so->hnsw) / LINEAR_SHARE ||
+		(double) scan_memory(so) > memory_budget())
+	{
+		so->phase = SCAN_LINEAR;
+		return false;
+	}
+	so->ef = Min(so->ef * 2, 1 << 20);
+	if (!hnsw_search_resume(&so->search, so->ef))
+	{
+		/* what the graph does not reach, the passes do */
+		so->phase = SCAN_LINEAR;
+		return false;
+	}
+	return take_batch(so, &so->search.results, true);
+}
+
+/* Keep the nearest of the codes on one page that no round has returned. */
+static void
+linear_page(HnswScan *so, Relation index, uint32 ordinal, CandidateArray *nearest)
+{
+	HnswIndex  *hnsw = so->hnsw;
+	Buffer		buffer = pagemem_pin(&hnsw->code_memory.slots[ordinal], index);
+	Page		page = BufferGetPage(buffer);
+	uint32		used;
+	const uint8 *records[SCORE_BATCH];
+	float		dist[SCORE_BATCH];
+	float		err[SCORE_BATCH];
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	vecidx_page_check(index, buffer, VECIDX_PAGE_CODE, HNSW_VERSION);
+	used = (((PageHeader) page)->pd_lower - MAXALIGN(SizeOfPageHeaderData)) / hnsw->code_size;
+	used = Min(used, hnsw->codes_per_page);
+	for (uint32 first = 0; first < used; first += SCORE_BATCH)
+	{
+		int			n = Min(used - first, SCORE_BATCH);
+
+		for (int i = 0; i < n; i++)
+			records[i] = (const uint8 *) PageGetContents(page) + (first + i) * hnsw->code_size;
+		quant_score(so->query, records, n, dist, err);
+		for (int i = 0; i < n; i++)
+		{
+			Candidate	c = {dist[i], err[i], ordinal * hnsw->codes_per_page + first + i, 0};
+
+			if (nearest->n >= so->linear_keep && !candidate_before(&c, &nearest->items[0]))
+				continue;
+			if (so->linear_started && !candidate_before(&so->linear_last, &c))
+				continue;		/* an earlier pass had it */
+			if (nodeset_has(&so->returned, c.node))
+				continue;
+			if (nearest->n < so->linear_keep)
+				farthest_push(nearest, c);
+			else
+				farthest_replace(nearest, c);
+		}
+	}
+	so->search.nscored += used;
+	UnlockReleaseBuffer(buffer);
+}
+
+static bool
+linear_round(IndexScanDesc scan, HnswScan *so)
+{
+	CandidateArray *nearest = &so->search.results;
+
+	if (scan_limited(so))
+	{
+		so->phase = SCAN_LATE;
+		return false;
+	}
+	if (!so->linear_started)
+		so->linear_keep = Max((size_t) LINEAR_FIRST, (size_t) so->ef);
+	else
+	{
+		size_t		most = (size_t) (memory_budget() / 2 / sizeof(Candidate));
+
+		so->linear_keep = Min(so->linear_keep * LINEAR_GROWTH, Max(most, (size_t) LINEAR_FIRST));
+	}
+
+	/* new pages hold rows that the snapshot cannot see */
+	nearest->n = 0;
+	for (uint32 ordinal = 0; ordinal < so->hnsw->code_pages; ordinal++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		linear_page(so, scan->indexRelation, ordinal, nearest);
+	}
+	if (nearest->n == 0)
+	{
+		so->phase = SCAN_LATE;
+		return false;
+	}
+	so->linear_last = nearest->items[0];
+	so->linear_started = true;
+	return take_batch(so, nearest, false);
+}
+
+/* ---- Fetching ---- */
+
+/* Exact distance of a row; false if the snapshot does not see one. */
+static bool
+fetch_exact(IndexScanDesc scan, HnswScan *so, ItemPointer tid, double *dist)
+{
+	Datum		value;
+	bool		isnull;
+	bool		found;
+	MemoryContext old = MemoryContextSwitchTo(so->row);
+
+	if (so->fetch == NULL)
+		so->fetch = row_fetch_begin(scan->heapRelation, scan->indexRelation, so->context);
+	found = row_fetch_value(so->fetch, tid, scan->xs_snapshot, &value, &isnull);
+	if (found && isnull)
+		found = false;
+	if (found)
+	{
+		void	   *detoasted;
+		const float *floats = vecidx_floats(so->hnsw->opclass, value, so->hnsw->dim, so->buffer, &detoasted);
+
+		if (floats == NULL)
+			found = false;
+		else
+		{
+			*dist = metric_rank(so->hnsw->quantizer.metric, so->floats, floats, so->hnsw->dim);
+			if (isnan(*dist))
+				*dist = get_float8_infinity();
+		}
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(so->row);
+	return found;
+}
+
+/* The distance in the index itself, read under a pin. */
+static double
+index_exact(HnswScan *so, uint32 node)
+{
+	float		dist;
+
+	/* a peek may have misread it, in theory: this is what decides the order */
+	so->store.store.get_code(&so->store.store, node, so->store.scratch);
+	{
+		const uint8 *record = so->store.scratch;
+
+		quant_score(so->query, &record, 1, &dist, NULL);
+	}
+	return dist;
+}
+
+static void
+add_exact(HnswScan *so, double dist, ItemPointer tid)
+{
+	if (dist < so->returned_dist && hnsw_iterative_scan != ITERATIVE_SCAN_RELAXED)
+		exact_push(so, &so->late, dist, tid);
+	else
+		exact_push(so, &so->exact, dist, tid);
+}
+
+/* Fetch the next TID of the node at hand, or the first of the next candidate. */
+static void
+fetch_one(IndexScanDesc scan, HnswScan *so)
+{
+	bool		exact_in_index = so->hnsw->quantizer.kind == QUANT_NONE;
+	double		dist;
+
+	CHECK_FOR_INTERRUPTS();
+	if (so->next_tid >= so->tids.n)
+	{
+		Candidate  *c = &so->pending.items[so->next++];
+
+		(void) hnsw_disk_read_tids(&so->store, c->node, &so->tids);
+		so->next_tid = 0;
+		if (so->tids.n == 0)
+			return;
+		so->tid_bound = exact_in_index ? index_exact(so, c->node) : lower_bound(c);
+	}
+	if (exact_in_index)
+	{
+		add_exact(so, so->tid_bound, &so->tids.tids[so->next_tid++]);
+		return;
+	}
+	if (fetch_exact(scan, so, &so->tids.tids[so->next_tid++], &dist))
+	{
+		add_exact(so, dist, &so->tids.tids[so->next_tid - 1]);
+
+		/*
+		 * Rows that share a node share a code, and so in all likelihood the
+		 * vector: the next one is not expected to be nearer than this one.
+		 */
+		so->tid_bound = dist;
+	}
+}
+
+/* No candidate of the batch that is not fetched yet can be nearer than this. */
+static double
+next_bound(const HnswScan *so)
+{
+	double		bound = get_float8_infinity();
+
+	if (so->next < so->pending.n)
+		bound = lower_bound(&so->pending.items[so->next]);
+	if (so->next_tid < so->tids.n)
+		bound = Min(bound, so->tid_bound);
+	return bound;
+}
+
+static bool
+batch_left(const HnswScan *so)
+{
+	return so->next < so->pending.n || so->next_tid < so->tids.n;
+}
+
+static bool
+return_row(IndexScanDesc scan, const ExactRow *row)
+{
+	scan->xs_heaptid = row->tid;
+	scan->xs_recheck = false;
+	scan->xs_recheckorderby = false;
+	return true;
+}
+
+/* Rows of all nodes one by one, in any order. */
+static bool
+next_unordered(IndexScanDesc scan, HnswScan *so)
+{
+	while (so->next_tid >= so->tids.n)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (so->unordered_next >= hnsw_node_limit(so->hnsw))
+			return false;
+		hnsw_disk_try_tids(&so->store, so->unordered_next++, &so->tids);
+		so->next_tid = 0;
+	}
+	scan->xs_heaptid = so->tids.tids[so->next_tid++];
+	scan->xs_recheck = false;
+	scan->xs_recheckorderby = false;
+	return true;
+}
+
+bool
+hnsw_gettuple(IndexScanDesc scan, ScanDirection dir)
+{
+	HnswScan   *so = scan->opaque;
+
+	/* the index has no order but by distance, nearest first */
+	Assert(ScanDirectionIsForward(dir));
+	(void) dir;
+
+	if (so->phase == SCAN_FIRST)
+	{
+		if (scan->numberOfOrderBys < 1)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot scan hnsw index without order"),
+					 errhint("Order by the distance to a vector.")));
+		if (!IsMVCCSnapshot(scan->xs_snapshot))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("non-MVCC snapshots are not supported with hnsw")));
+	}
+
+	for (;;)
+	{
+		if (so->phase == SCAN_UNORDERED)
+			return next_unordered(scan, so);
+
+		/* fetch until the nearest fetched row cannot be beaten */
+		while (batch_left(so) &&
+			   (so->exact.n == 0 || next_bound(so) < so->exact.rows[0].dist))
+			fetch_one(scan, so);
+		if (so->exact.n > 0)
+		{
+			ExactRow	row = exact_pop(&so->exact);
+
+			so->returned_dist = Max(so->returned_dist, row.dist);
+			return return_row(scan, &row);
+		}
+
+		switch (so->phase)
+		{
+			case SCAN_FIRST:
+				(void) first_round(scan, so);
+				break;
+			case SCAN_GRAPH:
+				(void) graph_round(so);
+				break;
+			case SCAN_LINEAR:
+				(void) linear_round(scan, so);
+				break;
+			case SCAN_LATE:
+				if (so->late.n > 0)
+				{
+					ExactRow	row = exact_pop(&so->late);
+
+					return return_row(scan, &row);
+				}
+				so->phase = SCAN_DONE;
+				break;
+			case SCAN_UNORDERED:
+				break;
+			case SCAN_DONE:
+				return false;
+		}
+	}
+}

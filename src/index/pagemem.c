@@ -1,0 +1,38 @@
+/*
+ * pagemem.c
+ *		Pinning remembered buffers.
+ */
+#include "vecidx.h"
+
+#include "index/pagemem.h"
+
+Buffer
+pagemem_pin(PageSlot *slot, Relation index)
+{
+	Buffer		buffer;
+
+	if (slot->buffer > 0 &&
+		ReadRecentBuffer(vecidx_locator(index), MAIN_FORKNUM, slot->block, slot->buffer))
+		return slot->buffer;
+	buffer = ReadBuffer(index, slot->block);
+	/* local buffers are found quickly enough, and have no descriptor to peek at */
+	slot->buffer = BufferIsLocal(buffer) ? InvalidBuffer : buffer;
+	return buffer;
+}
+
+void
+pagemem_resize(PageMemory *memory, uint32 n, MemoryContext context)
+{
+	if (n <= memory->n)
+		return;
+	if (memory->slots == NULL)
+		memory->slots = MemoryContextAllocHuge(context, (Size) n * sizeof(PageSlot));
+	else
+		memory->slots = repalloc_huge(memory->slots, (Size) n * sizeof(PageSlot));
+	for (uint32 i = memory->n; i < n; i++)
+	{
+		memory->slots[i].block = InvalidBlockNumber;
+		memory->slots[i].buffer = InvalidBuffer;
+	}
+	memory->n = n;
+}

@@ -1,0 +1,31 @@
+/*
+ * rerank.h
+ *		Exact values from the table, for indexes that hold codes.
+ */
+#ifndef VECIDX_RERANK_H
+#define VECIDX_RERANK_H
+
+#include "postgres.h"
+
+#include "nodes/execnodes.h"
+#include "storage/itemptr.h"
+#include "utils/rel.h"
+#include "utils/snapshot.h"
+
+typedef struct RowFetch RowFetch;
+
+/* Fetches values of the index's first column (or expression) from its table. */
+extern RowFetch *row_fetch_begin(Relation heap, Relation index, MemoryContext context);
+
+/*
+ * The indexed value of the row at tid that the snapshot sees; false if it
+ * sees none.  The value is good until the next call; what it allocates goes
+ * to CurrentMemoryContext.
+ */
+extern bool row_fetch_value(RowFetch *fetch, ItemPointer tid, Snapshot snapshot, Datum *value, bool *isnull);
+
+/* Let go of the table's pages, between scans. */
+extern void row_fetch_reset(RowFetch *fetch);
+extern void row_fetch_end(RowFetch *fetch);
+
+#endif							/* VECIDX_RERANK_H */

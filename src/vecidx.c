@@ -5,6 +5,7 @@
 #include "vecidx.h"
 
 #include "fmgr.h"
+#include "hnsw/hnsw.h"
 
 PG_MODULE_MAGIC;
 
@@ -14,4 +15,5 @@ void
 _PG_init(void)
 {
 	vecidx_guc_init();
+	hnsw_init();
 }

@@ -9,6 +9,9 @@
 
 #include "compat.h"
 
+/* Dimensions of a vector and of an index on it. */
+#define VECIDX_MAX_DIM 16000
+
 /* Every setting, defined in guc.c. */
 extern void vecidx_guc_init(void);
 

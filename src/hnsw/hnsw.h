@@ -149,6 +149,12 @@ extern void hnsw_select(HnswSelect *select, const Candidate *candidates, int n, 
  */
 extern bool hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, int max, uint32 node);
 
+/*
+ * Make a node's neighbours on level 0 link to it, whatever their lists say,
+ * so that a search can find it.
+ */
+extern void hnsw_link_orphan(HnswSelect *select, HnswStore *store, uint32 node);
+
 /* The level of a node, a function of the seed and its number. */
 extern int	hnsw_random_level(uint64 seed, uint32 node, int m);
 extern int	hnsw_max_level(int m);
@@ -307,6 +313,8 @@ extern void hnsw_insert_unlock(Relation index);
 extern void hnsw_insert_barrier(Relation index);
 
 /* ---- Access method entry points ---- */
+
+extern void hnsw_init(void);
 
 extern IndexBuildResult *hnsw_build(Relation heap, Relation index, IndexInfo *indexInfo);
 extern void hnsw_buildempty(Relation index);

@@ -395,7 +395,7 @@ lock_meta(HnswDiskStore *store, int lockmode, HnswMetaPage *meta)
  * in a change.
  */
 static void
-add_extent(HnswDiskStore *store, HnswExtentMap *map, BlockNumber first, BlockNumber n)
+add_extent(HnswExtentMap *map, BlockNumber first, BlockNumber n)
 {
 	HnswExtent *last = map->nextents > 0 ? &map->extents[map->nextents - 1] : NULL;
 
@@ -520,9 +520,9 @@ ensure_extents(HnswDiskStore *store, Buffer metabuffer)
 		page_change_begin(&change, store->index, store->building);
 		meta = HnswPageGetMeta(page_change_register(&change, metabuffer, false));
 		if (more_codes)
-			add_extent(store, &meta->codes, first, ncodes);
+			add_extent(&meta->codes, first, ncodes);
 		if (more_adjacencies)
-			add_extent(store, &meta->adjacencies, first + ncodes, nadjacencies);
+			add_extent(&meta->adjacencies, first + ncodes, nadjacencies);
 		page_change_commit(&change);
 		meta = HnswPageGetMeta(BufferGetPage(metabuffer));
 		hnsw_index_absorb(hnsw, meta);

@@ -299,6 +299,44 @@ hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, int max, uin
 	return true;
 }
 
+void
+hnsw_link_orphan(HnswSelect *select, HnswStore *store, uint32 node)
+{
+	HnswLinks	own;
+	int			max = HNSW_MAX_LINKS(store->m, 0);
+	int			linked = 0;
+
+	(void) store->get_links(store, node, 0, &own);
+	for (int i = 0; i < own.n; i++)
+	{
+		HnswLinks	old;
+		HnswLinks	links;
+
+		if (store->get_links(store, own.nodes[i], 0, &old) != HNSW_NODE_USED)
+			continue;
+		memcpy(&links, &old, sizeof(links));
+		if (!hnsw_links_offer(select, own.nodes[i], &links, max, node))
+			continue;
+		if (store->replace_links(store, own.nodes[i], 0, &old, &links))
+			linked++;
+	}
+	/* all refused: the nearest gives up the last that only fills up */
+	for (int i = 0; linked == 0 && i < own.n; i++)
+	{
+		HnswLinks	old;
+		HnswLinks	links;
+
+		if (store->get_links(store, own.nodes[i], 0, &old) != HNSW_NODE_USED || old.n == 0)
+			continue;
+		memcpy(&links, &old, sizeof(links));
+		if (links.nkept == links.n)
+			links.nkept--;
+		links.nodes[links.n - 1] = node;
+		if (store->replace_links(store, own.nodes[i], 0, &old, &links))
+			linked++;
+	}
+}
+
 int
 hnsw_max_level(int m)
 {

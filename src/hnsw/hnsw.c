@@ -1,0 +1,210 @@
+/*
+ * hnsw.c
+ *		The access method's handler, options and cost.
+ */
+#include "vecidx.h"
+
+#include <math.h>
+
+#include "access/reloptions.h"
+#include "commands/progress.h"
+#include "commands/vacuum.h"
+#include "guc.h"
+#include "hnsw/hnsw.h"
+#include "index/cost.h"
+#include "index/validate.h"
+#include "utils/builtins.h"
+#include "utils/selfuncs.h"
+
+static relopt_kind hnsw_relopt_kind;
+
+/* Fixed, so that a build gives the same graph each time. */
+#define HNSW_SEED UINT64CONST(0x76656369647820)
+
+static void
+validate_quantizer(const char *value)
+{
+	QuantKind	kind;
+
+	if (value != NULL && !quant_parse(value, &kind))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for option \"quantizer\": \"%s\"", value),
+				 errhint("Valid values are \"none\", \"rabitq4\" and \"sq8\".")));
+}
+
+void
+hnsw_init(void)
+{
+	hnsw_relopt_kind = add_reloption_kind();
+	add_int_reloption(hnsw_relopt_kind, "m", "Links of a node on each level but the lowest, which has twice as many",
+					  HNSW_DEFAULT_M, HNSW_MIN_M, HNSW_MAX_M, AccessExclusiveLock);
+	add_int_reloption(hnsw_relopt_kind, "ef_construction", "Size of the dynamic candidate list of an insert",
+					  HNSW_DEFAULT_EF_CONSTRUCTION, HNSW_MIN_EF_CONSTRUCTION, HNSW_MAX_EF_CONSTRUCTION,
+					  AccessExclusiveLock);
+	add_string_reloption(hnsw_relopt_kind, "quantizer", "Code that stands for a vector in the index",
+						 NULL, validate_quantizer, AccessExclusiveLock);
+}
+
+static bytea *
+hnsw_options(Datum reloptions, bool validate)
+{
+	static const relopt_parse_elt tab[] = {
+		{"m", RELOPT_TYPE_INT, offsetof(HnswOptions, m)},
+		{"ef_construction", RELOPT_TYPE_INT, offsetof(HnswOptions, ef_construction)},
+		{"quantizer", RELOPT_TYPE_STRING, offsetof(HnswOptions, quantizer_offset)},
+	};
+
+	return (bytea *) build_reloptions(reloptions, validate, hnsw_relopt_kind,
+									  sizeof(HnswOptions), tab, lengthof(tab));
+}
+
+/* The largest code record that fits a page. */
+static int
+largest_dim(QuantKind kind, Metric metric)
+{
+	int			dim = VECIDX_MAX_DIM;
+
+	while (dim > 0 && quant_code_size(kind, metric, dim) > HNSW_CODE_PAGE_BYTES)
+		dim--;
+	return dim;
+}
+
+void
+hnsw_params_read(Relation index, HnswParams *params)
+{
+	HnswOptions *options = (HnswOptions *) index->rd_options;
+	const char *quantizer = NULL;
+	Metric		metric;
+
+	params->opclass = vecidx_opclass(index);
+	params->dim = vecidx_index_dim(index, params->opclass);
+	params->m = options != NULL ? options->m : HNSW_DEFAULT_M;
+	params->ef_construction = options != NULL ? options->ef_construction : HNSW_DEFAULT_EF_CONSTRUCTION;
+	params->seed = HNSW_SEED;
+	metric = params->opclass->metric;
+
+	if (params->ef_construction < 2 * params->m)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("ef_construction must be greater than or equal to 2 * m"),
+				 errdetail("ef_construction is %d, m is %d.", params->ef_construction, params->m)));
+	if (params->dim > params->opclass->type->max_dim)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("column cannot have more than %d dimensions for hnsw index",
+						params->opclass->type->max_dim)));
+
+	if (options != NULL && options->quantizer_offset > 0)
+		quantizer = (char *) options + options->quantizer_offset;
+	if (quantizer == NULL)
+		params->quantizer = quant_default(metric, params->dim, HNSW_CODE_PAGE_BYTES);
+	else
+		(void) quant_parse(quantizer, &params->quantizer);	/* validated */
+
+	if (quant_code_size(params->quantizer, metric, params->dim) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("quantizer \"%s\" does not support %s distance",
+						quant_name(params->quantizer), metric_info(metric)->name),
+				 errhint("Leave the option away to get one that does.")));
+	if (quant_code_size(params->quantizer, metric, params->dim) > HNSW_CODE_PAGE_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("column cannot have more than %d dimensions for hnsw index with quantizer \"%s\"",
+						largest_dim(params->quantizer, metric), quant_name(params->quantizer)),
+				 errdetail("The column has %d dimensions.", params->dim),
+				 errhint("Use quantizer \"rabitq4\", which takes half a byte a dimension.")));
+}
+
+static char *
+hnsw_buildphasename(int64 phase)
+{
+	switch (phase)
+	{
+		case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE:
+			return "initializing";
+		case PROGRESS_HNSW_PHASE_SAMPLE:
+			return "sampling rows";
+		case PROGRESS_HNSW_PHASE_LOAD:
+			return "loading tuples";
+		case PROGRESS_HNSW_PHASE_WRITE:
+			return "writing graph";
+		case PROGRESS_HNSW_PHASE_LOG:
+			return "logging pages";
+		default:
+			return NULL;
+	}
+}
+
+/*
+ * Effort of a scan: a search expands about ef nodes, each with some 2 m links
+ * of which a part is new.  The options are read from the relation's cache
+ * entry; the planner holds a lock on it.
+ */
+static void
+hnsw_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
+				  Cost *startup, Cost *total, Selectivity *selectivity,
+				  double *correlation, double *pages)
+{
+	VecidxEffort effort = {0};
+	Relation	index = index_open(path->indexinfo->indexoid, NoLock);
+	HnswOptions *options = (HnswOptions *) index->rd_options;
+	int			m = options != NULL ? options->m : HNSW_DEFAULT_M;
+	double		rows = Max(path->indexinfo->tuples, 1.0);
+	double		levels = log(rows + 1) / log(m);
+	double		hops = hnsw_ef_search + levels;
+
+	index_close(index, NoLock);
+
+	/* the larger the search, the more of a node's links are known already */
+	effort.start_scored = levels * m + hops * 2 * m * 0.55;
+	effort.start_pages = hops;
+	effort.row_scored = effort.start_scored / hnsw_ef_search;
+	effort.row_pages = effort.start_pages / hnsw_ef_search;
+	effort.score_cost = 4;
+	vecidx_cost(root, path, loop_count, &effort, startup, total, selectivity, correlation, pages);
+}
+
+PGDLLEXPORT PG_FUNCTION_INFO_V1(hnswhandler);
+Datum
+hnswhandler(PG_FUNCTION_ARGS)
+{
+	IndexAmRoutine *am = makeNode(IndexAmRoutine);
+
+	(void) fcinfo;
+	am->amstrategies = 0;
+	am->amsupport = VECIDX_NPROCS;
+	am->amoptsprocnum = 0;
+	am->amcanorder = false;
+	am->amcanorderbyop = true;
+	am->amcanbackward = false;
+	am->amcanunique = false;
+	am->amcanmulticol = false;
+	am->amoptionalkey = true;
+	am->amsearcharray = false;
+	am->amsearchnulls = false;
+	am->amstorage = false;
+	am->amclusterable = false;
+	am->ampredlocks = false;
+	am->amcanparallel = false;
+	am->amcaninclude = false;
+	am->amusemaintenanceworkmem = false;
+	am->amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL;
+	am->amkeytype = InvalidOid;
+
+	am->ambuild = hnsw_build;
+	am->ambuildempty = hnsw_buildempty;
+	am->aminsert = hnsw_insert;
+	am->ambulkdelete = hnsw_bulkdelete;
+	am->amvacuumcleanup = hnsw_vacuumcleanup;
+	am->amcostestimate = hnsw_costestimate;
+	am->amoptions = hnsw_options;
+	am->ambuildphasename = hnsw_buildphasename;
+	am->amvalidate = vecidx_validate;
+	am->ambeginscan = hnsw_beginscan;
+	am->amrescan = hnsw_rescan;
+	am->amgettuple = hnsw_gettuple;
+	am->amendscan = hnsw_endscan;
+	PG_RETURN_POINTER(am);
+}

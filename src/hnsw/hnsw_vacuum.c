@@ -1,0 +1,707 @@
+/*
+ * hnsw_vacuum.c
+ *		VACUUM: take dead TIDs away, mend the links around nodes that lost their
+ *		last, give those nodes free.
+ *
+ * Three passes in file order over the adjacency pages (README.md gives the
+ * reasons for the barriers between them):
+ *
+ * 1. remove dead TIDs; a node without TIDs is marked deleted;
+ * 2. every node that links to a deleted one gets new links, chosen among those
+ *    it has and those of the deleted nodes;
+ * 3. deleted nodes go to the free list.
+ */
+#include "vecidx.h"
+
+#include "commands/vacuum.h"
+#include "hnsw/hnsw.h"
+#include "miscadmin.h"
+#include "storage/freespace.h"
+#include "storage/indexfsm.h"
+
+/* Most candidates that mending one list looks at. */
+#define MAX_MEND_CANDIDATES 2048
+
+typedef struct VacuumState
+{
+	IndexVacuumInfo *info;
+	IndexBulkDeleteResult *stats;
+	IndexBulkDeleteCallback callback;
+	void	   *callback_state;
+	Relation	index;
+	HnswIndex  *hnsw;
+	HnswDiskStore disk;
+	HnswSearch	search;
+	HnswSelect	select;
+	QuantQuery *query;
+	uint8	   *code;
+	MemoryContext context;
+	MemoryContext page;			/* for one page */
+
+	uint32		limit;			/* nodes looked at: numbers below */
+	uint8	   *deleted;		/* bitmap: nodes without TIDs */
+	uint8	   *linked;			/* bitmap: nodes that some node links to on level 0 */
+	uint64		ndeleted;
+	uint32		best;			/* highest node in use */
+	int			best_level;
+	CandidateArray candidates;
+	NodeSet		seen;
+} VacuumState;
+
+static inline bool
+bit_get(const uint8 *bits, uint32 i)
+{
+	return (bits[i / 8] >> (i % 8)) & 1;
+}
+
+static inline void
+bit_set(uint8 *bits, uint32 i)
+{
+	bits[i / 8] |= (uint8) (1 << (i % 8));
+}
+
+static inline bool
+is_deleted(const VacuumState *state, uint32 node)
+{
+	return node < state->limit && bit_get(state->deleted, node);
+}
+
+/* Adjacency page by ordinal; false if none of its records is in use yet. */
+static bool
+read_page(VacuumState *state, uint32 ordinal, int lockmode, Buffer *buffer)
+{
+	vecidx_vacuum_delay_point();
+	return hnsw_disk_adjacency_page(&state->disk, ordinal, lockmode, buffer);
+}
+
+static uint32
+npages(const VacuumState *state)
+{
+	return (state->limit + state->hnsw->adjacencies_per_page - 1) / state->hnsw->adjacencies_per_page;
+}
+
+/* ---- Pass 1: TIDs ---- */
+
+static inline bool
+is_dead(VacuumState *state, ItemPointer tid)
+{
+	return state->callback(tid, state->callback_state);
+}
+
+/* Say in the metapage that nodes may be marked deleted. */
+static void
+set_vacuuming(VacuumState *state, bool vacuuming)
+{
+	Buffer		buffer = vecidx_read(state->index, HNSW_META_BLOCK, BUFFER_LOCK_EXCLUSIVE,
+									 VECIDX_PAGE_META, HNSW_VERSION);
+
+	if ((HnswPageGetMeta(BufferGetPage(buffer))->vacuuming != 0) != vacuuming)
+	{
+		PageChange	change;
+
+		page_change_begin(&change, state->index, false);
+		HnswPageGetMeta(page_change_register(&change, buffer, false))->vacuuming = vacuuming;
+		page_change_commit(&change);
+	}
+	UnlockReleaseBuffer(buffer);
+}
+
+/*
+ * Dead TIDs out of one chunk (its page and the adjacency page are locked).
+ * Returns how many are left.
+ */
+static int
+clean_chunk(VacuumState *state, Buffer extra, ItemPointer where, HnswTidChunk chunk, bool remove)
+{
+	int			live = 0;
+	PageChange	change;
+	Page		page;
+
+	for (int i = 0; i < chunk->ntids; i++)
+		if (!is_dead(state, &chunk->tids[i]))
+			live++;
+	state->stats->num_index_tuples += live;
+	state->stats->tuples_removed += chunk->ntids - live;
+	if (live == chunk->ntids || (live == 0 && !remove))
+		return live;
+
+	page_change_begin(&change, state->index, false);
+	page = page_change_register(&change, extra, false);
+	chunk = (HnswTidChunk) PageGetItem(page, PageGetItemId(page, ItemPointerGetOffsetNumber(where)));
+	live = 0;
+	for (int i = 0; i < chunk->ntids; i++)
+		if (!is_dead(state, &chunk->tids[i]))
+			chunk->tids[live++] = chunk->tids[i];
+	memset(chunk->tids + live, 0, sizeof(ItemPointerData) * (chunk->ntids - live));
+	chunk->ntids = live;
+	page_change_commit(&change);
+	return live;
+}
+
+/* Delete an item from the image of an extra page; its line pointer may be used again. */
+static void
+delete_item(Page page, ItemPointer where)
+{
+	PageIndexTupleDeleteNoCompact(page, ItemPointerGetOffsetNumber(where));
+	PageSetHasFreeLinePointers(page);
+}
+
+static void
+note_free_space(VacuumState *state, Buffer buffer)
+{
+	RecordPageWithFreeSpace(state->index, BufferGetBlockNumber(buffer),
+							PageGetExactFreeSpace(BufferGetPage(buffer)));
+}
+
+/*
+ * Take an empty chunk out of a chain.  previous: the chunk before it, or
+ * invalid when the adjacency record points to it.  The adjacency page stays
+ * locked, so nobody else reads or changes this chain.
+ */
+static void
+unlink_chunk(VacuumState *state, Buffer adjacency_buffer, uint32 node, ItemPointer previous, ItemPointer where)
+{
+	HnswIndex  *hnsw = state->hnsw;
+	Buffer		before = InvalidBuffer;
+	Buffer		extra;
+	PageChange	change;
+	Page		page;
+	Page		before_page = NULL;
+	ItemPointerData next;
+	void	   *item;
+
+	if (ItemPointerIsValid(previous) &&
+		ItemPointerGetBlockNumber(previous) != ItemPointerGetBlockNumber(where))
+		before = hnsw_disk_extra_item(&state->disk, previous, HNSW_EXTRA_TIDS, node,
+									  BUFFER_LOCK_EXCLUSIVE, &item);
+	extra = hnsw_disk_extra_item(&state->disk, where, HNSW_EXTRA_TIDS, node, BUFFER_LOCK_EXCLUSIVE, &item);
+	next = ((HnswTidChunk) item)->next;
+
+	page_change_begin(&change, state->index, false);
+	page = page_change_register(&change, extra, false);
+	if (!ItemPointerIsValid(previous))
+		HnswPageGetAdjacency(page_change_register(&change, adjacency_buffer, false), hnsw,
+							 HnswAdjacencySlot(hnsw, node))->more = next;
+	else
+	{
+		before_page = BufferIsValid(before) ? page_change_register(&change, before, false) : page;
+		((HnswTidChunk) PageGetItem(before_page,
+									PageGetItemId(before_page, ItemPointerGetOffsetNumber(previous))))->next = next;
+	}
+	delete_item(page, where);
+	page_change_commit(&change);
+	note_free_space(state, extra);
+	UnlockReleaseBuffer(extra);
+	if (BufferIsValid(before))
+		UnlockReleaseBuffer(before);
+}
+
+/* A node's further TIDs; the adjacency page is exclusively locked. */
+static void
+clean_chain(VacuumState *state, Buffer buffer, uint32 node)
+{
+	ItemPointerData previous;
+	ItemPointerData where = HnswPageGetAdjacency(BufferGetPage(buffer), state->hnsw,
+												 HnswAdjacencySlot(state->hnsw, node))->more;
+
+	ItemPointerSetInvalid(&previous);
+	while (ItemPointerIsValid(&where))
+	{
+		void	   *item;
+		Buffer		extra = hnsw_disk_extra_item(&state->disk, &where, HNSW_EXTRA_TIDS, node,
+												 BUFFER_LOCK_EXCLUSIVE, &item);
+		ItemPointerData next = ((HnswTidChunk) item)->next;
+		int			live = clean_chunk(state, extra, &where, item, false);
+
+		UnlockReleaseBuffer(extra);
+		if (live == 0)
+			unlink_chunk(state, buffer, node, &previous, &where);
+		else
+			previous = where;
+		where = next;
+	}
+}
+
+static void
+remove_tids_on_page(VacuumState *state, uint32 ordinal)
+{
+	HnswIndex  *hnsw = state->hnsw;
+	uint32		first = ordinal * hnsw->adjacencies_per_page;
+	Buffer		buffer;
+	Page		page;
+	int			n;
+	bool		change_needed = false;
+	bool		has_chain = false;
+
+	/* look under a share lock; most pages of most tables have nothing to remove */
+	if (!read_page(state, ordinal, BUFFER_LOCK_SHARE, &buffer))
+		return;
+	page = BufferGetPage(buffer);
+	n = hnsw_page_adjacencies(hnsw, page);
+	for (int i = 0; i < n; i++)
+	{
+		HnswAdjacency adjacency = HnswPageGetAdjacency(page, hnsw, i);
+
+		if (adjacency->state != HNSW_NODE_USED)
+			continue;
+		if (ItemPointerIsValid(&adjacency->more))
+			has_chain = true;
+		if (ItemPointerIsValid(&adjacency->tid) && is_dead(state, &adjacency->tid))
+			change_needed = true;
+	}
+	if (change_needed || has_chain)
+	{
+		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+		/* before any node is marked */
+		set_vacuuming(state, true);
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		n = hnsw_page_adjacencies(hnsw, page);
+	}
+
+	if (has_chain)
+		for (int i = 0; i < n; i++)
+		{
+			HnswAdjacency adjacency = HnswPageGetAdjacency(page, hnsw, i);
+
+			if (adjacency->state == HNSW_NODE_USED && ItemPointerIsValid(&adjacency->more))
+				clean_chain(state, buffer, first + i);
+		}
+
+	if (change_needed || has_chain)
+	{
+		PageChange	change;
+		bool		changed = false;
+		Page		image;
+
+		page_change_begin(&change, state->index, false);
+		image = page_change_register(&change, buffer, false);
+		for (int i = 0; i < n; i++)
+		{
+			HnswAdjacency adjacency = HnswPageGetAdjacency(image, hnsw, i);
+
+			if (adjacency->state != HNSW_NODE_USED)
+				continue;
+			if (ItemPointerIsValid(&adjacency->tid) && is_dead(state, &adjacency->tid))
+			{
+				ItemPointerSetInvalid(&adjacency->tid);
+				state->stats->tuples_removed++;
+				changed = true;
+			}
+			if (!ItemPointerIsValid(&adjacency->tid) && !ItemPointerIsValid(&adjacency->more))
+			{
+				adjacency->state = HNSW_NODE_DELETED;
+				changed = true;
+			}
+		}
+		if (changed)
+			page_change_commit(&change);
+		else
+			page_change_abort(&change);
+	}
+
+	/* what the page holds now */
+	for (int i = 0; i < n && first + i < state->limit; i++)
+	{
+		HnswAdjacency adjacency = HnswPageGetAdjacency(page, hnsw, i);
+
+		if (adjacency->state == HNSW_NODE_DELETED)
+		{
+			bit_set(state->deleted, first + i);
+			state->ndeleted++;
+		}
+		else if (adjacency->state == HNSW_NODE_USED)
+		{
+			if (ItemPointerIsValid(&adjacency->tid))
+				state->stats->num_index_tuples++;
+			if (adjacency->level > state->best_level)
+			{
+				state->best = first + i;
+				state->best_level = adjacency->level;
+			}
+		}
+	}
+	UnlockReleaseBuffer(buffer);
+}
+
+/* ---- Pass 2: links ---- */
+
+/* If the entry point is deleted, make the highest node the entry point. */
+static void
+replace_entry(VacuumState *state)
+{
+	Buffer		buffer = vecidx_read(state->index, HNSW_META_BLOCK, BUFFER_LOCK_EXCLUSIVE,
+									 VECIDX_PAGE_META, HNSW_VERSION);
+	HnswMetaPage meta = HnswPageGetMeta(BufferGetPage(buffer));
+
+	/* an insert may have put a new node there meanwhile */
+	if (meta->entry != HNSW_INVALID_NODE && is_deleted(state, meta->entry))
+	{
+		PageChange	change;
+
+		page_change_begin(&change, state->index, false);
+		meta = HnswPageGetMeta(page_change_register(&change, buffer, false));
+		meta->entry = state->best;
+		meta->entry_level = state->best == HNSW_INVALID_NODE ? 0 : state->best_level;
+		page_change_commit(&change);
+	}
+	UnlockReleaseBuffer(buffer);
+}
+
+/*
+ * Candidates for a node's list: the links it keeps, and what is found walking
+ * on through deleted nodes.
+ */
+static void
+gather_candidates(VacuumState *state, uint32 node, int level, const HnswLinks *links)
+{
+	HnswStore  *store = &state->disk.store;
+	CandidateArray *live = &state->candidates;
+	uint32		queue[MAX_MEND_CANDIDATES];
+	int			head = 0;
+	int			tail = 0;
+	int			max = HNSW_MAX_LINKS(store->m, level);
+
+	live->n = 0;
+	nodeset_clear(&state->seen);
+	(void) nodeset_add(&state->seen, node);
+	for (int i = 0; i < links->n; i++)
+	{
+		Candidate	c = {0, 0, links->nodes[i], 0};
+
+		if (!nodeset_add(&state->seen, c.node))
+			continue;
+		if (is_deleted(state, c.node))
+			queue[tail++] = c.node;
+		else
+			candidates_append(live, c);
+	}
+
+	/* the links of deleted neighbours; further only if that gives too few */
+	for (int round_end = tail; head < tail && live->n < MAX_MEND_CANDIDATES; head++)
+	{
+		HnswLinks	next;
+
+		if (head == round_end)
+		{
+			if (live->n >= (size_t) max)
+				break;
+			round_end = tail;
+		}
+		(void) store->get_links(store, queue[head], level, &next);
+		for (int i = 0; i < next.n; i++)
+		{
+			Candidate	c = {0, 0, next.nodes[i], 0};
+
+			if (!nodeset_add(&state->seen, c.node))
+				continue;
+			if (!is_deleted(state, c.node))
+				candidates_append(live, c);
+			else if (tail < MAX_MEND_CANDIDATES)
+				queue[tail++] = c.node;
+		}
+	}
+}
+
+/* Estimate the candidates' distances to a node, and sort them. */
+static void
+score_candidates(VacuumState *state, uint32 node)
+{
+	HnswStore  *store = &state->disk.store;
+	CandidateArray *live = &state->candidates;
+	uint32		nodes[HNSW_MAX_LINKS_ANY];
+	float		dist[HNSW_MAX_LINKS_ANY];
+
+	store->get_code(store, node, state->code);
+	quant_query_from_code(store->quantizer, state->code, state->query);
+	for (size_t first = 0; first < live->n; first += HNSW_MAX_LINKS_ANY)
+	{
+		int			n = Min(live->n - first, HNSW_MAX_LINKS_ANY);
+
+		for (int i = 0; i < n; i++)
+			nodes[i] = live->items[first + i].node;
+		store->score(store, state->query, nodes, n, dist, NULL);
+		for (int i = 0; i < n; i++)
+			live->items[first + i].dist = dist[i];
+	}
+	qsort(live->items, live->n, sizeof(Candidate), candidate_compare);
+}
+
+/* The nearest nodes by a search, where the neighbourhood gives none. */
+static void
+search_candidates(VacuumState *state, uint32 node, int level)
+{
+	HnswEntry	entry;
+	Candidate	nearest;
+	CandidateArray *live = &state->candidates;
+
+	hnsw_index_refresh(state->hnsw, state->index, &entry);
+	live->n = 0;
+	if (entry.node == HNSW_INVALID_NODE || entry.level < level)
+		return;
+	state->disk.store.get_code(&state->disk.store, node, state->code);
+	quant_query_from_code(&state->hnsw->quantizer, state->code, state->query);
+	hnsw_search_begin(&state->search, state->query);
+	nearest = hnsw_search_descend(&state->search, entry.node, entry.level, level);
+	hnsw_search_level(&state->search, &nearest, 1, level, state->hnsw->ef_construction);
+	for (size_t i = 0; i < state->search.results.n; i++)
+	{
+		Candidate	c = state->search.results.items[i];
+
+		if (c.node != node && !is_deleted(state, c.node))
+			candidates_append(live, c);
+	}
+	qsort(live->items, live->n, sizeof(Candidate), candidate_compare);
+}
+
+static void
+mend_list(VacuumState *state, uint32 node, int level)
+{
+	HnswStore  *store = &state->disk.store;
+	int			max = HNSW_MAX_LINKS(store->m, level);
+
+	for (;;)
+	{
+		HnswLinks	old;
+		HnswLinks	links;
+		bool		touched = false;
+
+		vecidx_vacuum_delay_point();
+		if (store->get_links(store, node, level, &old) != HNSW_NODE_USED)
+			return;
+		for (int i = 0; i < old.n; i++)
+			if (is_deleted(state, old.nodes[i]))
+				touched = true;
+		if (!touched)
+			return;
+		gather_candidates(state, node, level, &old);
+		if (state->candidates.n > 0)
+			score_candidates(state, node);
+		else
+			search_candidates(state, node, level);
+		hnsw_select(&state->select, state->candidates.items,
+					Min(state->candidates.n, (size_t) Max(2 * max, state->hnsw->ef_construction)),
+					max, &links);
+		if (store->replace_links(store, node, level, &old, &links))
+			return;
+		/* an insert changed the list meanwhile */
+	}
+}
+
+/* Whether any link on any level of the page's nodes leads to a deleted node. */
+static void
+mend_page(VacuumState *state, uint32 ordinal)
+{
+	HnswIndex  *hnsw = state->hnsw;
+	HnswStore  *store = &state->disk.store;
+	uint32		first = ordinal * hnsw->adjacencies_per_page;
+	Buffer		buffer;
+	int			n;
+	uint8	   *levels;			/* 1 + level of nodes in use */
+	MemoryContext old = MemoryContextSwitchTo(state->page);
+
+	if (!read_page(state, ordinal, BUFFER_LOCK_SHARE, &buffer))
+	{
+		MemoryContextSwitchTo(old);
+		return;
+	}
+	n = hnsw_page_adjacencies(hnsw, BufferGetPage(buffer));
+	levels = palloc0(Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		HnswAdjacency adjacency = HnswPageGetAdjacency(BufferGetPage(buffer), hnsw, i);
+
+		if (adjacency->state == HNSW_NODE_USED)
+			levels[i] = 1 + adjacency->level;
+	}
+	UnlockReleaseBuffer(buffer);
+
+	for (int i = 0; i < n; i++)
+	{
+		HnswLinks	links;
+
+		for (int level = 0; level < levels[i]; level++)
+			mend_list(state, first + i, level);
+		if (levels[i] == 0)
+			continue;
+		(void) store->get_links(store, first + i, 0, &links);
+		for (int j = 0; j < links.n; j++)
+			if (links.nodes[j] < state->limit)
+				bit_set(state->linked, links.nodes[j]);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(state->page);
+}
+
+/*
+ * A node that nothing links to any more cannot be found: make its own
+ * neighbours link to it.
+ */
+static void
+relink_page(VacuumState *state, uint32 ordinal)
+{
+	HnswIndex  *hnsw = state->hnsw;
+	HnswStore  *store = &state->disk.store;
+	uint32		first = ordinal * hnsw->adjacencies_per_page;
+
+	for (uint32 i = 0; i < hnsw->adjacencies_per_page && first + i < state->limit; i++)
+	{
+		Buffer		buffer;
+		bool		used;
+
+		if (bit_get(state->linked, first + i) || bit_get(state->deleted, first + i))
+			continue;
+		if (!read_page(state, ordinal, BUFFER_LOCK_SHARE, &buffer))
+			return;
+		used = (int) i < hnsw_page_adjacencies(hnsw, BufferGetPage(buffer)) &&
+			HnswPageGetAdjacency(BufferGetPage(buffer), hnsw, i)->state == HNSW_NODE_USED;
+		UnlockReleaseBuffer(buffer);
+		if (used)
+			hnsw_link_orphan(&state->select, store, first + i);
+	}
+}
+
+/* ---- Pass 3: free ---- */
+
+static void
+free_page_nodes(VacuumState *state, uint32 ordinal)
+{
+	HnswIndex  *hnsw = state->hnsw;
+	uint32		first = ordinal * hnsw->adjacencies_per_page;
+	bool		any = false;
+
+	for (uint32 i = 0; i < hnsw->adjacencies_per_page && first + i < state->limit && !any; i++)
+		any = bit_get(state->deleted, first + i);
+	if (!any)
+		return;
+
+	vecidx_vacuum_delay_point();
+	for (uint32 i = 0; i < hnsw->adjacencies_per_page && first + i < state->limit; i++)
+	{
+		uint32		node = first + i;
+		Buffer		metabuffer;
+		Buffer		buffer;
+		Buffer		extra = InvalidBuffer;
+		HnswAdjacency adjacency;
+		HnswMetaPage meta;
+		PageChange	change;
+		ItemPointerData upper;
+
+		if (!bit_get(state->deleted, node))
+			continue;
+
+		/* one change: off the graph, onto the free list */
+		metabuffer = vecidx_read(state->index, HNSW_META_BLOCK, BUFFER_LOCK_EXCLUSIVE,
+								 VECIDX_PAGE_META, HNSW_VERSION);
+		buffer = hnsw_disk_adjacency(&state->disk, node, BUFFER_LOCK_EXCLUSIVE, &adjacency);
+		if (adjacency->state == HNSW_NODE_DELETED)
+		{
+			upper = adjacency->upper;
+			if (ItemPointerIsValid(&upper))
+			{
+				void	   *item;
+
+				extra = hnsw_disk_extra_item(&state->disk, &upper, HNSW_EXTRA_UPPER, node,
+											 BUFFER_LOCK_EXCLUSIVE, &item);
+			}
+			page_change_begin(&change, state->index, false);
+			meta = HnswPageGetMeta(page_change_register(&change, metabuffer, false));
+			adjacency = HnswPageGetAdjacency(page_change_register(&change, buffer, false), hnsw, (int) i);
+			memset(adjacency, 0, hnsw->adjacency_size);
+			adjacency->state = HNSW_NODE_FREE;
+			ItemPointerSetInvalid(&adjacency->tid);
+			ItemPointerSetInvalid(&adjacency->more);
+			ItemPointerSetInvalid(&adjacency->upper);
+			adjacency->links[0] = meta->free_head;
+			meta->free_head = node;
+			meta->nfree++;
+			if (BufferIsValid(extra))
+				delete_item(page_change_register(&change, extra, false), &upper);
+			page_change_commit(&change);
+			if (BufferIsValid(extra))
+			{
+				note_free_space(state, extra);
+				UnlockReleaseBuffer(extra);
+			}
+		}
+		UnlockReleaseBuffer(buffer);
+		UnlockReleaseBuffer(metabuffer);
+	}
+}
+
+IndexBulkDeleteResult *
+hnsw_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+				IndexBulkDeleteCallback callback, void *callback_state)
+{
+	VacuumState state = {0};
+	HnswEntry	entry;
+	MemoryContext old;
+
+	if (stats == NULL)
+		stats = palloc0(sizeof(IndexBulkDeleteResult));
+	stats->num_index_tuples = 0;
+
+	state.info = info;
+	state.stats = stats;
+	state.callback = callback;
+	state.callback_state = callback_state;
+	state.index = info->index;
+	state.context = AllocSetContextCreate(CurrentMemoryContext, "hnsw vacuum", ALLOCSET_DEFAULT_SIZES);
+	state.page = AllocSetContextCreate(state.context, "hnsw vacuum page", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(state.context);
+	state.hnsw = hnsw_index_open(info->index, state.context, &entry);
+	hnsw_disk_store_init(&state.disk, info->index, state.hnsw, state.context, false);
+	hnsw_search_init(&state.search, &state.disk.store, state.context, state.hnsw->ef_construction);
+	hnsw_select_init(&state.select, &state.disk.store, state.context);
+	state.query = vecidx_alloc_aligned(state.context, state.hnsw->quantizer.query_size);
+	state.code = vecidx_alloc_aligned(state.context, state.hnsw->code_size + SIMD_SLACK);
+	state.limit = (uint32) hnsw_node_limit(state.hnsw);
+	state.best = HNSW_INVALID_NODE;
+	state.best_level = -1;
+	state.deleted = MemoryContextAllocExtended(state.context, state.limit / 8 + 1,
+											   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	candidates_init(&state.candidates, state.context);
+	nodeset_init(&state.seen, state.context, MAX_MEND_CANDIDATES);
+
+	for (uint32 i = 0; i < npages(&state); i++)
+		remove_tids_on_page(&state, i);
+
+	if (state.ndeleted > 0)
+	{
+		/* inserts that saw the deleted nodes in use have linked to them by now */
+		hnsw_insert_barrier(state.index);
+		replace_entry(&state);
+		state.linked = MemoryContextAllocExtended(state.context, state.limit / 8 + 1,
+												  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+		for (uint32 i = 0; i < npages(&state); i++)
+			mend_page(&state, i);
+		for (uint32 i = 0; i < npages(&state); i++)
+			relink_page(&state, i);
+
+		/* inserts that met deleted nodes on their way are done with them */
+		hnsw_insert_barrier(state.index);
+		for (uint32 i = 0; i < npages(&state); i++)
+			free_page_nodes(&state, i);
+	}
+	set_vacuuming(&state, false);
+
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(state.context);
+	return stats;
+}
+
+IndexBulkDeleteResult *
+hnsw_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
+{
+	if (info->analyze_only)
+		return stats;
+	if (stats == NULL)
+	{
+		/* nothing was dead: the table's count will do */
+		stats = palloc0(sizeof(IndexBulkDeleteResult));
+		stats->num_index_tuples = info->num_heap_tuples;
+		stats->estimated_count = true;
+	}
+	stats->num_pages = RelationGetNumberOfBlocks(info->index);
+	IndexFreeSpaceMapVacuum(info->index);
+	return stats;
+}

@@ -1,0 +1,99 @@
+/*
+ * validate.c
+ *		amvalidate, shared by the access methods.
+ */
+#include "vecidx.h"
+
+#include "access/amvalidate.h"
+#include "access/htup_details.h"
+#include "catalog/pg_amop.h"
+#include "catalog/pg_amproc.h"
+#include "catalog/pg_opclass.h"
+#include "catalog/pg_opfamily.h"
+#include "catalog/pg_type.h"
+#include "index/opclass.h"
+#include "index/validate.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/syscache.h"
+
+static void
+complain(const char *opclass, const char *what)
+{
+	ereport(INFO,
+			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+			 errmsg("operator class \"%s\" %s", opclass, what)));
+}
+
+bool
+vecidx_validate(Oid opclassoid)
+{
+	HeapTuple	tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(opclassoid));
+	Form_pg_opclass form;
+	char	   *name;
+	Oid			family;
+	Oid			type;
+	CatCList   *operators;
+	CatCList   *functions;
+	bool		has_order = false;
+	bool		has_support = false;
+	bool		result = true;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator class %u", opclassoid);
+	form = (Form_pg_opclass) GETSTRUCT(tuple);
+	name = pstrdup(NameStr(form->opcname));
+	family = form->opcfamily;
+	type = form->opcintype;
+	ReleaseSysCache(tuple);
+
+	operators = SearchSysCacheList1(AMOPSTRATEGY, ObjectIdGetDatum(family));
+	for (int i = 0; i < operators->n_members; i++)
+	{
+		Form_pg_amop op = (Form_pg_amop) GETSTRUCT(&operators->members[i]->tuple);
+
+		if (op->amopstrategy != VECIDX_ORDER_STRATEGY || op->amoppurpose != AMOP_ORDER)
+		{
+			complain(name, "has an operator other than the ordering by distance");
+			result = false;
+			continue;
+		}
+		if (!check_amop_signature(op->amopopr, FLOAT8OID, op->amoplefttype, op->amoprighttype) ||
+			!opfamily_can_sort_type(op->amopsortfamily, FLOAT8OID))
+		{
+			complain(name, "has a distance operator of the wrong signature");
+			result = false;
+		}
+		if (op->amoplefttype == type && op->amoprighttype == type)
+			has_order = true;
+	}
+	ReleaseCatCacheList(operators);
+
+	functions = SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(family));
+	for (int i = 0; i < functions->n_members; i++)
+	{
+		Form_pg_amproc proc = (Form_pg_amproc) GETSTRUCT(&functions->members[i]->tuple);
+
+		if (proc->amprocnum != VECIDX_SUPPORT_PROC ||
+			!check_amproc_signature(proc->amproc, INTERNALOID, true, 1, 1, INTERNALOID))
+		{
+			complain(name, "has a support function of the wrong number or signature");
+			result = false;
+		}
+		else if (proc->amproclefttype == type && proc->amprocrighttype == type)
+			has_support = true;
+	}
+	ReleaseCatCacheList(functions);
+
+	if (!has_order)
+	{
+		complain(name, "is missing its distance operator");
+		result = false;
+	}
+	if (!has_support)
+	{
+		complain(name, "is missing its support function");
+		result = false;
+	}
+	return result;
+}

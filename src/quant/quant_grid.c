@@ -36,21 +36,22 @@
 
 /* x = u - middle */
 #define U4_MIDDLE 7.5f
-#define U4_TOP 7.0f				/* the whole part of the largest |x| */
+#define U4_TOP 7				/* the whole part of the largest |x| */
 #define U4_CENTRE_CODE 8		/* for a vector that is the centre; its factor is 0 */
 #define U8_MIDDLE 128
 
 #define QUERY_MAX_S8 127
 #define QUERY_MAX_S16 2047
 
-/* Candidate steps for 4 bits; more than eight gain less than 0.3 % (README). */
-#define U4_STEPS 8
+/* Candidate steps for 4 bits; any number more gains less than 0.6 % (README). */
+#define U4_STEPS 6
 
 /*
- * Of the squared alignment as inner product estimates it, what is trusted:
- * |o'| is not stored there and is guessed from f within some 10 %.
+ * Of the squared cosine as inner product finds it, what is trusted: |o'| is
+ * not stored there and is guessed from f, within 10 to 15 %.  An error that
+ * is too large costs exact distances; one too small would cost recall.
  */
-#define IP_ALIGN_TRUST 0.8f
+#define IP_ALIGN_TRUST 0.5f
 
 /* Beyond these a vector is scaled by a power of two while it is encoded. */
 #define LARGE_VALUE 0x1p+50f
@@ -58,60 +59,56 @@
 #define SCALE_DOWN 0x1p-78f
 #define SCALE_UP 0x1p+99f
 
-#define SUM_LANES 8
-
 /*
- * Sums in double, in lanes so that they vectorise in one fixed order: a
- * record must not depend on the machine that wrote it.
+ * Sums run in lanes, so that they vectorise in one order that the source
+ * fixes: a record must not depend on the machine or level that wrote it.
+ * More lanes than a compiler unrolls, or it falls back to scalar code.
  */
-static double
-sum_lanes(const double *lane)
+#define SUM_LANES 32
+
+static inline int
+lanes_left(int i, int n)
 {
-	return ((lane[0] + lane[4]) + (lane[2] + lane[6])) +
-		((lane[1] + lane[5]) + (lane[3] + lane[7]));
+	return n - i < SUM_LANES ? n - i : SUM_LANES;
 }
 
 static double
-dot_double(const float *a, const float *b, int n)
+dot_double(const float *restrict a, const float *restrict b, int n)
 {
 	double		lane[SUM_LANES] = {0};
-	int			i = 0;
 
-	for (; i + SUM_LANES <= n; i += SUM_LANES)
+	for (int i = 0; i < n; i += SUM_LANES)
 	{
-		for (int j = 0; j < SUM_LANES; j++)
+		int			m = lanes_left(i, n);
+
+		for (int j = 0; j < m; j++)
 			lane[j] += (double) a[i + j] * (double) b[i + j];
 	}
-	for (; i < n; i++)
-		lane[0] += (double) a[i] * (double) b[i];
-	return sum_lanes(lane);
+	for (int width = SUM_LANES / 2; width > 0; width /= 2)
+	{
+		for (int j = 0; j < width; j++)
+			lane[j] += lane[j + width];
+	}
+	return lane[0];
 }
 
+/* by the bits: magnitudes are ordered as integers are */
 static float
 max_abs(const float *x, int n)
 {
-	float		lane[SUM_LANES] = {0};
-	float		max = 0;
-	int			i = 0;
+	int32_t		max = 0;
+	float		result;
 
-	for (; i + SUM_LANES <= n; i += SUM_LANES)
+	for (int i = 0; i < n; i++)
 	{
-		for (int j = 0; j < SUM_LANES; j++)
-		{
-			float		a = fabsf(x[i + j]);
+		int32_t		bits;
 
-			lane[j] = a > lane[j] ? a : lane[j];
-		}
+		memcpy(&bits, &x[i], sizeof(bits));
+		bits &= INT32_MAX;
+		max = bits > max ? bits : max;
 	}
-	for (; i < n; i++)
-	{
-		float		a = fabsf(x[i]);
-
-		lane[0] = a > lane[0] ? a : lane[0];
-	}
-	for (int j = 0; j < SUM_LANES; j++)
-		max = lane[j] > max ? lane[j] : max;
-	return max;
+	memcpy(&result, &max, sizeof(result));
+	return result;
 }
 
 /*
@@ -122,7 +119,7 @@ max_abs(const float *x, int n)
 static double
 u4_kappa(int dim)
 {
-	return 0.32 - 0.07 / sqrt(sqrt((double) dim));
+	return 0.322 - 0.14 * pow(dim, -0.4);
 }
 
 static double
@@ -149,7 +146,7 @@ u8_chi(int dim)
 /* A vector on its way into a code or a query. */
 typedef struct Rotated
 {
-	float	   *values;			/* o', scaled by 1 / unit; of the scratch */
+	float	   *values;			/* o', scaled by 1 / unit; in the scratch */
 	double		unit;			/* a power of two, 1 for all but extreme inputs */
 	double		norm_sq;		/* |values|^2 */
 	double		dot_centre;		/* <o,c>, 0 without a centre */
@@ -164,9 +161,9 @@ unit_length_factor(const float *v, int dim)
 	return norm_sq > 0 ? 1 / sqrt(norm_sq) : 0;
 }
 
-/* out = (v - centre) * scale; a scale that is no power of two only where centre is NULL */
+/* out = (v - centre) * scale, a power of two; centre may be NULL */
 static void
-subtract(const float *v, const float *centre, float scale, float *out, int dim)
+subtract(const float *restrict v, const float *restrict centre, float scale, float *restrict out, int dim)
 {
 	if (centre != NULL)
 	{
@@ -180,10 +177,13 @@ subtract(const float *v, const float *centre, float scale, float *out, int dim)
 	}
 }
 
+/* scratch: of grid_scratch_size; its first half becomes r->values */
 static void
-rotate(const Quantizer *q, const float *v, float *out, Rotated *r)
+rotate(const Quantizer *q, const float *v, void *scratch, Rotated *r)
 {
 	int			dim = q->dim;
+	float	   *out = scratch;
+	float	   *normalised = out + dim;
 	float		largest;
 
 	r->values = out;
@@ -192,33 +192,27 @@ rotate(const Quantizer *q, const float *v, float *out, Rotated *r)
 
 	if (q->metric == METRIC_COSINE)
 	{
+		/* the factor may be beyond float: multiply in double */
 		double		factor = unit_length_factor(v, dim);
 
-		/* factor itself may be beyond float: multiply in double */
 		for (int i = 0; i < dim; i++)
-			out[i] = (float) (v[i] * factor);
-		if (q->centre != NULL)
-		{
-			r->dot_centre = dot_double(out, q->centre, dim);
-			subtract(out, q->centre, 1, out, dim);
-		}
-		largest = max_abs(out, dim);
+			normalised[i] = (float) (v[i] * factor);
+		v = normalised;
 	}
-	else
+	if (q->centre != NULL)
+		r->dot_centre = dot_double(v, q->centre, dim);
+
+	subtract(v, q->centre, 1, out, dim);
+	largest = max_abs(out, dim);
+	if (!(largest <= LARGE_VALUE))
 	{
-		if (q->centre != NULL)
-			r->dot_centre = dot_double(v, q->centre, dim);
-		subtract(v, q->centre, 1, out, dim);
-		largest = max_abs(out, dim);
-		if (!(largest <= LARGE_VALUE))
-		{
-			subtract(v, q->centre, SCALE_DOWN, out, dim);
-			r->unit = 1 / (double) SCALE_DOWN;
-		}
+		subtract(v, q->centre, SCALE_DOWN, out, dim);
+		r->unit = 1 / (double) SCALE_DOWN;
 	}
 	if (largest < SMALL_VALUE && largest > 0)
 	{
-		subtract(out, NULL, SCALE_UP, out, dim);
+		for (int i = 0; i < dim; i++)
+			out[i] *= SCALE_UP;
 		r->unit = 1 / (double) SCALE_UP;
 	}
 
@@ -228,44 +222,40 @@ rotate(const Quantizer *q, const float *v, float *out, Rotated *r)
 
 /*
  * How well x(t) = (whole part of |y| * t, at most 7) + 1/2 points along |y|:
- * the squared cosine but for |y|^2, which all candidates share.
+ * the squared cosine but for |y|^2, which all candidates share.  t is at most
+ * a few standard deviations' inverse, so |y| * t stays below some 4 sqrt(dim).
  */
 static float
-u4_alignment(const float *y, float t, int dim)
+u4_alignment(const float *restrict y, float t, int dim)
 {
 	float		dot[SUM_LANES] = {0};
 	float		norm[SUM_LANES] = {0};
-	float		dot_sum = 0;
-	float		norm_sum = 0;
-	int			i = 0;
 
-#define U4_ALIGN_ONE(at, to) \
-	do { \
-		float		a = fabsf(y[at]); \
-		float		z = a * t; \
-		float		x; \
- \
-		z = z < U4_TOP ? z : U4_TOP; \
-		x = (float) (int32_t) z + 0.5f; \
-		dot[to] += x * a; \
-		norm[to] += x * x; \
-	} while (0)
-
-	for (; i + SUM_LANES <= dim; i += SUM_LANES)
+	for (int i = 0; i < dim; i += SUM_LANES)
 	{
-		for (int j = 0; j < SUM_LANES; j++)
-			U4_ALIGN_ONE(i + j, j);
-	}
-	for (; i < dim; i++)
-		U4_ALIGN_ONE(i, 0);
-#undef U4_ALIGN_ONE
+		int			m = lanes_left(i, dim);
 
-	for (int j = 0; j < SUM_LANES; j++)
-	{
-		dot_sum += dot[j];
-		norm_sum += norm[j];
+		for (int j = 0; j < m; j++)
+		{
+			float		a = fabsf(y[i + j]);
+			int32_t		whole = (int32_t) (a * t);
+			float		x;
+
+			whole = whole < U4_TOP ? whole : U4_TOP;
+			x = (float) whole + 0.5f;
+			dot[j] += x * a;
+			norm[j] += x * x;
+		}
 	}
-	return dot_sum / norm_sum * dot_sum;
+	for (int width = SUM_LANES / 2; width > 0; width /= 2)
+	{
+		for (int j = 0; j < width; j++)
+		{
+			dot[j] += dot[j + width];
+			norm[j] += norm[j + width];
+		}
+	}
+	return dot[0] / norm[0] * dot[0];
 }
 
 /*
@@ -324,19 +314,23 @@ round_to_grid(const float *restrict y, float t, float offset, float first, float
 
 /* <x,y> for x = u - middle */
 static double
-dot_code(const uint8_t *u, float middle, const float *y, int n)
+dot_code(const uint8_t *restrict u, float middle, const float *restrict y, int n)
 {
 	double		lane[SUM_LANES] = {0};
-	int			i = 0;
 
-	for (; i + SUM_LANES <= n; i += SUM_LANES)
+	for (int i = 0; i < n; i += SUM_LANES)
 	{
-		for (int j = 0; j < SUM_LANES; j++)
+		int			m = lanes_left(i, n);
+
+		for (int j = 0; j < m; j++)
 			lane[j] += (double) (((float) u[i + j] - middle) * y[i + j]);
 	}
-	for (; i < n; i++)
-		lane[0] += (double) (((float) u[i] - middle) * y[i]);
-	return sum_lanes(lane);
+	for (int width = SUM_LANES / 2; width > 0; width /= 2)
+	{
+		for (int j = 0; j < width; j++)
+			lane[j] += lane[j + width];
+	}
+	return lane[0];
 }
 
 /* The two factors, from <x,o'>. */
@@ -346,21 +340,23 @@ store_factors(const Quantizer *q, const Rotated *r, double along, uint8_t *recor
 	double		f = r->norm_sq > 0 ? r->norm_sq / along * r->unit : 0;
 
 	if (q->metric == METRIC_L2)
-		quant_store_factors(record, quant_clamp(r->norm_sq * r->unit * r->unit), quant_clamp(2 * f));
+		quant_store_factors(record, quant_clamp_factor(r->norm_sq * r->unit * r->unit), quant_clamp_value(2 * f));
 	else
-		quant_store_factors(record, quant_clamp(-r->dot_centre), quant_clamp(f));
+		quant_store_factors(record, quant_clamp_factor(-r->dot_centre), quant_clamp_value(f));
 }
 
 static void
 u4_encode(const Quantizer *q, const float *v, uint8_t *code, void *scratch)
 {
-	float	   *y = scratch;
-	uint8_t    *u = (uint8_t *) (y + q->dim);
+	float	   *y;
+	uint8_t    *u;
 	double		along = 0;
 	Rotated		r;
 
 	memset(code, 0, q->code_size);
-	rotate(q, v, y, &r);
+	rotate(q, v, scratch, &r);
+	y = r.values;
+	u = (uint8_t *) (y + q->dim);
 	if (r.norm_sq > 0)
 	{
 		float		t = u4_inverse_step(y, r.norm_sq, q->dim);
@@ -377,13 +373,14 @@ u4_encode(const Quantizer *q, const float *v, uint8_t *code, void *scratch)
 static void
 u8_encode(const Quantizer *q, const float *v, uint8_t *code, void *scratch)
 {
-	float	   *y = scratch;
+	float	   *y;
 	uint8_t    *u = code + QUANT_FACTOR_BYTES;
 	double		along = 0;
 	Rotated		r;
 
 	memset(code, 0, q->code_size);
-	rotate(q, v, y, &r);
+	rotate(q, v, scratch, &r);
+	y = r.values;
 	if (r.norm_sq > 0)
 	{
 		float		t = 127.0f / max_abs(y, q->dim);
@@ -423,22 +420,22 @@ finish_query(const Quantizer *q, QuantQuery *query, double norm, double dot_cent
 		{
 			add += 1;
 			/* |o - c|^2 with |o| = 1 */
-			g->norm[0] = quant_clamp(1 + centre_sq);
+			g->norm[0] = quant_clamp_factor(1 + centre_sq);
 			g->norm[1] = 2;
 		}
 		else
 		{
 			/* |o'| = f |x| times a cosine that is nearly 1 */
-			g->norm[2] = quant_clamp(chi * chi * q->dim / IP_ALIGN_TRUST);
+			g->norm[2] = quant_clamp_factor(chi * chi * q->dim / IP_ALIGN_TRUST);
 		}
-		g->err_abs = quant_clamp((centre_sq + fabs(dot_centre)) * FLT_EPSILON);
+		g->err_abs = quant_clamp_factor((centre_sq + fabs(dot_centre)) * FLT_EPSILON);
 	}
-	g->add = quant_clamp(add);
-	g->scale = quant_clamp(step);
-	g->err_scale = quant_clamp(norm);
+	g->add = quant_clamp_factor(add);
+	g->scale = quant_clamp_value(step);
+	g->err_scale = quant_clamp_value(norm);
 	g->err_code = (float) kappa_sq;
 	g->err_query = (float) noise;
-	g->align_scale = norm > 0 ? quant_clamp(own_half * step / norm) : 0;
+	g->align_scale = norm > 0 ? quant_clamp_factor(own_half * step / norm) : 0;
 }
 
 /* the squared noise that rounding the query to the given step adds */
@@ -448,19 +445,17 @@ rounding_noise(double step, double norm, double chi, int dim)
 	return norm > 0 ? chi * chi * dim * step * step / (12 * norm * norm) : 0;
 }
 
-/* nearest integer, cut to [-bound, bound]; by truncation, which SSE2 has */
+/* nearest integer of |z| <= QUERY_MAX_S16; by truncation, which SSE2 has */
 static inline int32_t
-round_to_integer(float z, float bound)
+round_to_integer(float z)
 {
-	z = z < bound ? z : bound;
-	z = z > -bound ? z : -bound;
 	return (int32_t) (z + (QUERY_MAX_S16 + 1.5f)) - (QUERY_MAX_S16 + 1);
 }
 
 static void
 u4_prepare(const Quantizer *q, const float *v, QuantQuery *query, void *scratch)
 {
-	float	   *y = scratch;
+	float	   *y;
 	int8_t	   *lo = (int8_t *) query->payload;
 	int			nbytes = quant_nibble_bytes(q->dim);
 	int8_t	   *hi = lo + quant_round_up((size_t) nbytes, 64);
@@ -473,17 +468,18 @@ u4_prepare(const Quantizer *q, const float *v, QuantQuery *query, void *scratch)
 	int32_t		sum = 0;
 	Rotated		r;
 
-	rotate(q, v, y, &r);
+	rotate(q, v, scratch, &r);
+	y = r.values;
 	largest = max_abs(y, q->dim);
 	t = largest > 0 ? QUERY_MAX_S8 / largest : 0;
 	for (int i = 0; i < nbytes; i++)
 	{
-		lo[i] = (int8_t) round_to_integer(y[i] * t, QUERY_MAX_S8);
+		lo[i] = (int8_t) round_to_integer(y[i] * t);
 		sum += lo[i];
 	}
 	for (int i = nbytes; i < q->dim; i++)
 	{
-		hi[i - nbytes] = (int8_t) round_to_integer(y[i] * t, QUERY_MAX_S8);
+		hi[i - nbytes] = (int8_t) round_to_integer(y[i] * t);
 		sum += hi[i - nbytes];
 	}
 
@@ -497,25 +493,22 @@ u4_prepare(const Quantizer *q, const float *v, QuantQuery *query, void *scratch)
 
 /*
  * The largest integer of a 16-bit query: 255 times the sum of magnitudes,
- * rounding included, must fit int32 for the kernel.
+ * rounding included, must fit int32 for the kernel.  By Cauchy and Schwarz
+ * that sum is at most sqrt(dim) |y|, a quarter more than is usual.
  */
 static float
-u8_query_bound(const float *y, float largest, int dim)
+u8_query_bound(double norm_sq, float largest, int dim)
 {
-	double		sum = 0;
 	double		room = (double) INT32_MAX / 255 - dim;
-	double		bound;
+	double		bound = room * largest / sqrt(norm_sq * dim);
 
-	for (int i = 0; i < dim; i++)
-		sum += fabs((double) y[i]);
-	bound = room / (sum / largest);
 	return bound < QUERY_MAX_S16 ? (float) (int) bound : QUERY_MAX_S16;
 }
 
 static void
 u8_prepare(const Quantizer *q, const float *v, QuantQuery *query, void *scratch)
 {
-	float	   *y = scratch;
+	float	   *y;
 	int16_t    *out = (int16_t *) (void *) query->payload;
 	double		chi = u8_chi(q->dim);
 	double		kappa = u8_kappa(q->dim);
@@ -527,13 +520,14 @@ u8_prepare(const Quantizer *q, const float *v, QuantQuery *query, void *scratch)
 	int32_t		sum = 0;
 	Rotated		r;
 
-	rotate(q, v, y, &r);
+	rotate(q, v, scratch, &r);
+	y = r.values;
 	largest = max_abs(y, q->dim);
-	bound = largest > 0 ? u8_query_bound(y, largest, q->dim) : QUERY_MAX_S16;
+	bound = largest > 0 ? u8_query_bound(r.norm_sq, largest, q->dim) : QUERY_MAX_S16;
 	t = largest > 0 ? bound / largest : 0;
 	for (int i = 0; i < q->dim; i++)
 	{
-		out[i] = (int16_t) round_to_integer(y[i] * t, bound);
+		out[i] = (int16_t) round_to_integer(y[i] * t);
 		sum += out[i];
 	}
 
@@ -632,9 +626,9 @@ finish_scores(const GridQuery *query, const float *restrict a, const float *rest
 
 	for (int i = 0; i < n; i++)
 	{
-		float		product = quant_clampf(b[i] * g.scale * sums[i]);
+		float		product = quant_clamp_result(b[i] * g.scale * sums[i]);
 
-		dist[i] = quant_clampf((a[i] + g.add) - product);
+		dist[i] = quant_clamp_result((a[i] + g.add) - product);
 	}
 	if (err == NULL)
 		return;
@@ -649,7 +643,7 @@ finish_scores(const GridQuery *query, const float *restrict a, const float *rest
 		cos_sq = cos_sq < 1.0f ? cos_sq : 1.0f;
 		e = fabsf(b[i]) * g.err_scale * sqrtf(g.err_code * (1.0f - cos_sq) + g.err_query);
 		e += g.err_abs + fabsf(a[i]) * FLT_EPSILON;
-		err[i] = e < QUANT_HUGE ? e : QUANT_HUGE;
+		err[i] = e < QUANT_RESULT_MAX ? e : QUANT_RESULT_MAX;
 	}
 }
 
@@ -714,7 +708,7 @@ finish_decode(const Quantizer *q, const uint8_t *code, float *v)
 	f = q->metric == METRIC_L2 ? 0.5 * b : b;
 	rotation_invert(simd_get(), q->seed, v, q->dim);
 	for (int i = 0; i < q->dim; i++)
-		v[i] = quant_clamp(v[i] * f + (q->centre != NULL ? q->centre[i] : 0));
+		v[i] = quant_clamp_value(v[i] * f + (q->centre != NULL ? q->centre[i] : 0));
 	if (q->metric == METRIC_COSINE)
 	{
 		double		factor = unit_length_factor(v, q->dim);
@@ -772,11 +766,11 @@ u8_payload_size(int dim)
 	return sizeof(int16_t) * quant_round_up((size_t) dim, 64);
 }
 
-/* the rotated vector, and its codes before they are packed */
+/* the rotated vector, and first the normalised one, then its codes before they are packed */
 static size_t
 grid_scratch_size(int dim)
 {
-	return (sizeof(float) + 1) * (size_t) dim;
+	return 2 * sizeof(float) * (size_t) dim;
 }
 
 const QuantMethods quant_rabitq4_methods = {

@@ -94,15 +94,11 @@ prepare(const Quantizer *q, const float *v, QuantQuery *query, void *scratch)
 	memcpy(query->payload, v, sizeof(float) * (size_t) q->dim);
 }
 
-/* lo + step * u stays in float's range: step * (levels - 1) may round past it */
+/* in double, and clamped: step * (levels - 1) may round past float's range */
 static inline float
 grid_value(float lo, float step, int u)
 {
-	double		value = lo + (double) step * u;
-
-	value = value < FLT_MAX ? value : FLT_MAX;
-	value = value > -FLT_MAX ? value : -FLT_MAX;
-	return (float) value;
+	return quant_clamp_value(lo + (double) step * u);
 }
 
 static void
@@ -186,13 +182,13 @@ score(const QuantQuery *query, L1Kernel kernel, const uint8_t *const *records, i
 		kept = kept > 0.0f ? kept : 0.0f;	/* NaN too: a sum of 0 */
 		kept = sqrtf(kept);
 		d = sums[i] * kept;
-		dist[i] = d < QUANT_HUGE ? d : QUANT_HUGE;
+		dist[i] = d < QUANT_RESULT_MAX ? d : QUANT_RESULT_MAX;
 		if (err != NULL)
 		{
 			/* taking the root magnifies what it is taken of */
 			e = s * dim_error / (kept > 0.5f ? kept : 0.5f) +
 				CORRECTION_DOUBT * (sums[i] - d);
-			err[i] = e < QUANT_HUGE ? e : QUANT_HUGE;
+			err[i] = e < QUANT_RESULT_MAX ? e : QUANT_RESULT_MAX;
 		}
 	}
 }

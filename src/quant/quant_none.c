@@ -112,12 +112,7 @@ none_score(const QuantQuery *query, const uint8_t *const *records, int n,
 
 	/* sums that overflowed, and cosine of a zero vector */
 	for (int i = 0; i < n; i++)
-	{
-		float		d = dist[i];
-
-		d = d < FLT_MAX ? d : FLT_MAX;
-		dist[i] = d > -FLT_MAX ? d : -FLT_MAX;
-	}
+		dist[i] = quant_clamp_value(dist[i]);
 	if (err != NULL)
 		memset(err, 0, sizeof(float) * (size_t) n);
 }

@@ -17,11 +17,12 @@
 #define QUANT_BATCH 64
 
 /*
- * What factors and results are clamped to, so that sums of three of them
- * stay finite: inputs near the end of the float range get coarse estimates,
- * never infinities or NaN.
+ * What results and additive factors are clamped to: sums of one product and
+ * two factors stay finite, and the product outweighs the factors.  Inputs near
+ * the end of the float range get coarse estimates, never infinities or NaN.
  */
-#define QUANT_HUGE (FLT_MAX / 4)
+#define QUANT_RESULT_MAX (FLT_MAX / 4)
+#define QUANT_FACTOR_MAX (FLT_MAX / 16)
 
 /* Two float32 factors stand before the code in all kinds but QUANT_NONE. */
 #define QUANT_FACTOR_BYTES (2 * sizeof(float))
@@ -128,18 +129,26 @@ quant_nibble(const uint8_t *code, int dim, int i)
 
 /* The comparisons are written such that NaN takes the upper end. */
 static inline float
-quant_clamp(double x)
+quant_clamp_factor(double x)
 {
-	x = x < QUANT_HUGE ? x : QUANT_HUGE;
-	x = x > -QUANT_HUGE ? x : -QUANT_HUGE;
+	x = x < QUANT_FACTOR_MAX ? x : QUANT_FACTOR_MAX;
+	x = x > -QUANT_FACTOR_MAX ? x : -QUANT_FACTOR_MAX;
 	return (float) x;
 }
 
 static inline float
-quant_clampf(float x)
+quant_clamp_value(double x)
 {
-	x = x < QUANT_HUGE ? x : QUANT_HUGE;
-	x = x > -QUANT_HUGE ? x : -QUANT_HUGE;
+	x = x < FLT_MAX ? x : FLT_MAX;
+	x = x > -FLT_MAX ? x : -FLT_MAX;
+	return (float) x;
+}
+
+static inline float
+quant_clamp_result(float x)
+{
+	x = x < QUANT_RESULT_MAX ? x : QUANT_RESULT_MAX;
+	x = x > -QUANT_RESULT_MAX ? x : -QUANT_RESULT_MAX;
 	return x;
 }
 

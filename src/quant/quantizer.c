@@ -139,7 +139,7 @@ quant_init(Quantizer *q, QuantKind kind, Metric metric, int dim,
 	q->scratch_size = methods->scratch_size(dim);
 	q->centre = centre;
 	q->seed = seed;
-	q->centre_sq = quant_clamp(centre_sq);
+	q->centre_sq = quant_clamp_factor(centre_sq);
 }
 
 void

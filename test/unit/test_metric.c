@@ -5,45 +5,13 @@
 #include "check.h"
 
 #include "dist/metric.h"
+#include "reference.h"
 
 #include <math.h>
 
 #define MAX_N 1536
 
 static uint64_t seed = 7;
-
-static double
-want_rank(Metric metric, const float *a, const float *b, int n)
-{
-	double		l2 = 0;
-	double		l1 = 0;
-	double		ab = 0;
-	double		aa = 0;
-	double		bb = 0;
-
-	for (int i = 0; i < n; i++)
-	{
-		double		d = (double) a[i] - b[i];
-
-		l2 += d * d;
-		l1 += fabs(d);
-		ab += (double) a[i] * b[i];
-		aa += (double) a[i] * a[i];
-		bb += (double) b[i] * b[i];
-	}
-	switch (metric)
-	{
-		case METRIC_L2:
-			return l2;
-		case METRIC_IP:
-			return -ab;
-		case METRIC_COSINE:
-			return 1 - ab / sqrt(aa * bb);
-		case METRIC_L1:
-			return l1;
-	}
-	return NAN;
-}
 
 /* (Bounds of the sums themselves are test_simd's matter.) */
 static void

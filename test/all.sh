@@ -26,7 +26,7 @@ for arg in "$@"; do
 		build | clang | unit | regress | isolation | tap) stages="$stages $arg" ;;
 		*.pl)
 			[ -f "$root/test/t/${arg##*/}" ] || die "no file test/t/${arg##*/}"
-			stages="$stages tap"
+			case $stages in *tap*) ;; *) stages="$stages tap" ;; esac
 			files="$files test/t/${arg##*/}"
 			;;
 		*)

@@ -14,16 +14,17 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use File::Spec;
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(usleep time);
+use Time::HiRes qw(usleep);
 
 our @EXPORT = qw(
   %METRICS @QUANTIZERS
   new_node make_vectors load_vectors
-  recall recall_ok check_ok complete_ok
+  recall recall_ok check_ok complete_ok answers
   start_sql finish_sql wait_for_progress crash
 );
 
@@ -158,6 +159,16 @@ sub recall_ok
 	return $recall;
 }
 
+# The ten nearest rows of every query, as text, to compare two servers.
+sub answers
+{
+	my ($node, $metric) = @_;
+	my $op = $METRICS{$metric};
+
+	return $node->safe_psql('postgres', "SET enable_seqscan = off;
+		SELECT q.id, ARRAY(SELECT t.id FROM items t ORDER BY t.v $op q.v LIMIT 10) FROM queries q ORDER BY q.id");
+}
+
 # The checker finds nothing to say, of the index and of its heap.
 sub check_ok
 {
@@ -196,11 +207,16 @@ sub complete_ok
 sub start_sql
 {
 	my ($node, $sql) = @_;
-	my %run = (in => $sql, out => '', err => '');
+	my %run = (out => '', err => '');
+	my $file = PostgreSQL::Test::Utils::tempdir() . '/background.sql';
 
+	# From a file: nobody is there to read a pipe when the server is killed.
+	open my $fh, '>', $file or die "$file: $!";
+	print $fh $sql;
+	close $fh or die "$file: $!";
 	$run{handle} = IPC::Run::start(
-		[ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-f', '-' ],
-		'<', \$run{in}, '>', \$run{out}, '2>', \$run{err},
+		[ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-f', $file ],
+		'<', File::Spec->devnull, '>', \$run{out}, '2>', \$run{err},
 		IPC::Run::timer($PostgreSQL::Test::Utils::timeout_default * 5));
 	return \%run;
 }
@@ -238,15 +254,12 @@ sub crash
 
 	if ($how eq 'backend')
 	{
-		my $before = $node->safe_psql('postgres', 'SELECT pg_postmaster_start_time()');
+		my $offset = -s $node->logfile;
 
 		kill 'KILL', $pid or return 0;
-		# The other sessions end; a new one is let in only after recovery.
 		for (1 .. 1800)
 		{
-			my $log = slurp_file($node->logfile);
-			last if $log =~ /all server processes terminated; reinitializing(?!.*all server processes)/s
-			  && $log =~ /.*reinitializing.*ready to accept connections/s;
+			last if slurp_file($node->logfile, $offset) =~ /reinitializing.*ready to accept connections/s;
 			usleep(100_000);
 		}
 		$node->poll_query_until('postgres', 'SELECT true') or die 'no recovery';

@@ -1,0 +1,99 @@
+
+# A streaming standby gives the same rows as its primary after every kind of
+# change, with each page compared as it is replayed, and works when promoted.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use VecidxTest;
+
+my $primary = new_node('primary', streaming => 1, conf => "wal_consistency_checking = all\n");
+my %indexes = (l2 => 'none', cosine => 'sq8', ip => 'rabitq4');
+
+load_vectors($primary, 'pool', make_vectors(3000, 48, 1));
+load_vectors($primary, 'queries', make_vectors(40, 48, 2));
+
+# One index comes with the backup, the others by replay.
+$primary->safe_psql('postgres', 'CREATE TABLE items (id int PRIMARY KEY, v vector(48));
+	INSERT INTO items SELECT * FROM pool WHERE id <= 2000');
+sub create_index
+{
+	my ($metric) = @_;
+	$primary->safe_psql('postgres',
+		"CREATE INDEX idx_$metric ON items USING hnsw (v vector_${metric}_ops) WITH (quantizer = '$indexes{$metric}')");
+	return;
+}
+create_index('l2');
+
+$primary->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'base', has_streaming => 1);
+$standby->start;
+
+sub same
+{
+	my ($name) = @_;
+
+	$primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
+	for my $metric (sort keys %indexes)
+	{
+		my $rows = answers($primary, $metric);
+
+		is(answers($standby, $metric), $rows, "$name, $metric: the standby answers the same");
+		check_ok($standby, "idx_$metric", "$name, $metric, standby");
+	}
+	return;
+}
+
+create_index('cosine');
+create_index('ip');
+same('build');
+
+$primary->safe_psql('postgres', 'INSERT INTO items SELECT * FROM pool WHERE id > 2000');
+same('insert');
+
+$primary->safe_psql('postgres', 'BEGIN; INSERT INTO items SELECT id + 10000, v FROM pool WHERE id <= 300; ROLLBACK;
+	UPDATE items SET v = (SELECT v FROM pool WHERE pool.id = items.id % 7 + 1) WHERE id % 50 = 0');
+same('rollback and update');
+
+$primary->safe_psql('postgres', 'DELETE FROM items WHERE id % 4 = 1');
+same('delete');
+
+$primary->safe_psql('postgres', 'VACUUM (INDEX_CLEANUP ON) items');
+same('vacuum');
+
+$primary->safe_psql('postgres', 'INSERT INTO items SELECT * FROM pool WHERE id % 4 = 1');
+same('insert again');
+
+$primary->safe_psql('postgres', 'REINDEX TABLE items');
+same('reindex');
+
+$primary->safe_psql('postgres', "REINDEX INDEX CONCURRENTLY idx_$_") for sort keys %indexes;
+same('reindex concurrently');
+
+$primary->safe_psql('postgres', 'CREATE TABLE empty (id int, v vector(48)); CREATE INDEX empty_v ON empty USING hnsw (v vector_l2_ops)');
+$primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
+is($standby->safe_psql('postgres', "SET enable_seqscan = off; SELECT count(*) FROM (SELECT id FROM empty ORDER BY v <-> (SELECT v FROM queries WHERE id = 1)) s"),
+	0, 'an empty index on the standby');
+
+$primary->stop;
+$standby->promote;
+$standby->safe_psql('postgres', 'INSERT INTO items SELECT id + 20000, v FROM pool WHERE id <= 500;
+	DELETE FROM items WHERE id % 4 = 2; VACUUM (INDEX_CLEANUP ON) items;
+	INSERT INTO empty SELECT * FROM pool LIMIT 100');
+for my $metric (sort keys %indexes)
+{
+	check_ok($standby, "idx_$metric", "promoted, $metric");
+	complete_ok($standby, 'items', $metric, "promoted, $metric");
+	recall_ok($standby, 0.95, "promoted, $metric", metric => $metric, ef => 100);
+}
+complete_ok($standby, 'empty', 'l2', 'promoted, the index that was empty');
+unlike(slurp_file($standby->logfile), qr/inconsistent page found|PANIC/, 'replay found no page that differs');
+$standby->stop;
+
+done_testing();

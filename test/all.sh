@@ -181,7 +181,8 @@ stage_tap()
 		if [ "$2" -ne 0 ]; then
 			grep -E '^not ok |^#|^Bail|syntax error|died|timed out' "$work/log/$name" |
 				grep -vE '^# (Running|Postmaster|Checking|Looks like)' | head -n 60 | sed 's/^/    /'
-			grep -q '^not ok ' "$work/log/$name" || excerpt "$work/log/$name" 20
+			grep -q '^not ok ' "$work/log/$name" ||
+				excerpt "$work/tree/tmp_check/log/regress_log_$name" 20
 			for server in "$work"/tree/tmp_check/log/"$name"_*.log; do
 				grep -E 'PANIC|FATAL|TRAP|terminated by signal|INDEX_CORRUPTED' "$server" |
 					tail -n 10 | sed "s/^/    ${server##*/}: /"

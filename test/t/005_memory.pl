@@ -44,7 +44,7 @@ for my $size (@sizes)
 
 	$node->safe_psql('postgres', "DROP TABLE IF EXISTS wide, wide_queries; SELECT setseed(0.5);
 		CREATE TABLE wide (id int PRIMARY KEY, v vector($dim));
-		INSERT INTO wide SELECT i, (SELECT array_agg(random() - 0.5 + i * 0) FROM generate_series(1, $dim))::vector
+		INSERT INTO wide SELECT i, ARRAY(SELECT random() - 0.5 + 0 * i FROM generate_series(1, $dim))::vector
 		FROM generate_series(1, $rows) i;
 		CREATE TABLE wide_queries AS SELECT id, v FROM wide WHERE id <= 20");
 	for my $quantizer (@$fitting)

@@ -33,7 +33,7 @@ typedef struct Quantizer
 	int			dim;			/* of the vectors, 1 .. 16000 */
 	size_t		code_size;		/* bytes of one record, a multiple of 4 */
 	size_t		query_size;		/* bytes a QuantQuery takes, a multiple of 64 */
-	size_t		scratch_size;	/* bytes encode and prepare need beside it */
+	size_t		scratch_size;	/* bytes encode and prepare need beside it, aligned for float; may be 0 */
 	const float *centre;		/* dim floats, borrowed; NULL is the origin */
 	uint64_t	seed;			/* of the rotation; same seed, same codes */
 	float		centre_sq;		/* |centre|^2 */
@@ -74,13 +74,19 @@ extern void quant_encode(const Quantizer *q, const float *v, uint8_t *code, void
 /* Prepare v as the query.  For cosine v need not be normalised (zero allowed: ranks arbitrarily). */
 extern void quant_query_prepare(const Quantizer *q, const float *v, QuantQuery *query, void *scratch);
 
-/* Prepare a stored vector as the query, from its record alone. */
+/*
+ * Prepare a stored vector as the query, from its record alone.  Errs sqrt(2)
+ * times as much as the vector itself would, and shortens 4-bit distances
+ * between near duplicates (README).
+ */
 extern void quant_query_from_code(const Quantizer *q, const uint8_t *code, QuantQuery *query);
 
 /*
  * Score n records: dist[i] is the estimated rank distance, err[i] (where err
  * is not NULL) one standard error of it; 0 for exact kinds.  A record must be
- * followed by SIMD_SLACK readable bytes.  Estimates are never NaN.
+ * followed by SIMD_SLACK readable bytes.  Estimates and errors are finite,
+ * and do not depend on which records share a call.  An exact order of results
+ * wants candidates fetched while dist - 2.5 * err may still win (README).
  */
 extern void quant_score(const QuantQuery *query, const uint8_t *const *records, int n,
 						float *dist, float *err);

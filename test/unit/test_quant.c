@@ -629,5 +629,5 @@ main(void)
 	simd_use_best();
 	level_name = simd_get()->name;
 	check_statistics();
-	return check_done("quant");
+	return check_done("test_quant");
 }

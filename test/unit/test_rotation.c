@@ -152,5 +152,5 @@ main(void)
 	}
 	for (size_t i = 0; i < sizeof(mixed) / sizeof(mixed[0]); i++)
 		check_mixing(mixed[i]);
-	return check_done("rotation");
+	return check_done("test_rotation");
 }

@@ -22,7 +22,7 @@ hnsw_search_init(HnswSearch *search, HnswStore *store, MemoryContext context, in
 	candidates_init(&search->frontier, context);
 	candidates_init(&search->results, context);
 	candidates_init(&search->discarded, context);
-	nodeset_init(&search->visited, context, Min((uint64) ef * store->m, 100000));
+	nodeset_init(&search->visited, context, Min((uint64) ef * store->m * 2, 100000));
 }
 
 void

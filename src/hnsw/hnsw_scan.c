@@ -33,7 +33,7 @@
  * A candidate is fetched when its estimate less this many standard errors
  * could still beat what has been fetched.
  */
-#define RERANK_ERRORS 2.0
+#define RERANK_ERRORS 3.0
 
 /* Past this share of the index, reading all codes is cheaper than walking on. */
 #define LINEAR_SHARE 8

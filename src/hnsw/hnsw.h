@@ -137,9 +137,10 @@ typedef struct HnswSelect
 extern void hnsw_select_init(HnswSelect *select, HnswStore *store, MemoryContext context);
 
 /*
- * Choose up to max links for a node out of candidates (sorted nearest first),
- * by the rule of Malkov & Yashunin's Algorithm 4, filled up with the nearest
- * of those the rule rejects.
+ * Complete a node's links to at most max out of candidates (sorted nearest
+ * first, none of them in links yet) by the rule of Malkov & Yashunin's
+ * Algorithm 4; places left over go to the nearest of those the rule rejects.
+ * For a new node's list set links->n and nkept to 0.
  */
 extern void hnsw_select(HnswSelect *select, const Candidate *candidates, int n, int max, HnswLinks *links);
 
@@ -148,6 +149,12 @@ extern void hnsw_select(HnswSelect *select, const Candidate *candidates, int n, 
  * list is full the farthest of those that only fill up gives way.
  */
 extern bool hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, int max, uint32 node);
+
+/*
+ * Offer node to a neighbour's list on a level, and write the list if it
+ * changes.  Gives up where others change it all the time.
+ */
+extern void hnsw_link_back(HnswSelect *select, HnswStore *store, uint32 neighbour, uint32 node, int level);
 
 /*
  * Make a node's neighbours on level 0 link to it, whatever their lists say,

@@ -618,48 +618,69 @@ hnsw_block_in_extents(const HnswIndex *hnsw, BlockNumber block)
 	return block_in_extents(&hnsw->codes, block) || block_in_extents(&hnsw->adjacencies, block);
 }
 
+/*
+ * The extra page at block, exclusively locked, if an item of this size fits;
+ * otherwise no buffer, and the free space that it has.
+ */
+static Buffer
+try_extra_page(HnswDiskStore *store, BlockNumber block, Size need, Size *free)
+{
+	Buffer		buffer;
+	Page		page;
+
+	*free = 0;
+	/* both hints may be stale, and after a crash worse */
+	if (block == HNSW_META_BLOCK || block >= RelationGetNumberOfBlocks(store->index))
+		return InvalidBuffer;
+	buffer = ReadBuffer(store->index, block);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	page = BufferGetPage(buffer);
+	if (vecidx_page_problem(page, VECIDX_PAGE_FREE, HNSW_VERSION) == NULL &&
+		!hnsw_block_in_extents(store->hnsw, block))
+		return buffer;
+	if (vecidx_page_problem(page, VECIDX_PAGE_EXTRA, HNSW_VERSION) == NULL)
+	{
+		*free = PageGetExactFreeSpace(page);
+		if (*free >= need)
+			return buffer;
+	}
+	UnlockReleaseBuffer(buffer);
+	return InvalidBuffer;
+}
+
 Buffer
 hnsw_disk_extra_page(HnswDiskStore *store, Size size)
 {
 	Relation	index = store->index;
 	Size		need = MAXALIGN(size) + sizeof(ItemIdData);
-	BlockNumber block = GetPageWithFreeSpace(index, need);
-	BlockNumber nblocks = RelationGetNumberOfBlocks(index);
+	BlockNumber block = RelationGetTargetBlock(index);
+	Buffer		buffer;
+	Size		free;
 
-	for (;;)
+	/* the page of this backend's last item, then what the free space map says */
+	if (BlockNumberIsValid(block))
 	{
-		Buffer		buffer;
-		Page		page;
-		Size		free;
-
-		if (!BlockNumberIsValid(block))
+		buffer = try_extra_page(store, block, need, &free);
+		if (BufferIsValid(buffer))
+			return buffer;
+	}
+	block = GetPageWithFreeSpace(index, need);
+	while (BlockNumberIsValid(block))
+	{
+		buffer = try_extra_page(store, block, need, &free);
+		if (BufferIsValid(buffer))
 		{
-			block = vecidx_extend(index, 1, HNSW_VERSION, store->building);
-			nblocks = block + 1;
+			RelationSetTargetBlock(index, block);
+			return buffer;
 		}
-		/* the free space map is a hint, after a crash a bad one */
-		if (block != HNSW_META_BLOCK && block < nblocks)
-		{
-			buffer = ReadBuffer(index, block);
-			LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-			page = BufferGetPage(buffer);
-			if (vecidx_page_problem(page, VECIDX_PAGE_FREE, HNSW_VERSION) == NULL &&
-				!hnsw_block_in_extents(store->hnsw, block))
-				return buffer;
-			if (vecidx_page_problem(page, VECIDX_PAGE_EXTRA, HNSW_VERSION) == NULL)
-			{
-				free = PageGetExactFreeSpace(page);
-				if (free >= need)
-					return buffer;
-			}
-			else
-				free = 0;
-			UnlockReleaseBuffer(buffer);
-		}
-		else
-			free = 0;
 		block = RecordAndGetPageWithFreeSpace(index, block, free, need);
 	}
+	block = vecidx_extend(index, 1, HNSW_VERSION, store->building);
+	RelationSetTargetBlock(index, block);
+	buffer = ReadBuffer(index, block);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	vecidx_page_check(index, buffer, VECIDX_PAGE_FREE, HNSW_VERSION);
+	return buffer;
 }
 
 /* Put an item on an extra page within a change; returns where. */

@@ -14,6 +14,9 @@
 #include "hnsw/hnsw.h"
 #include "miscadmin.h"
 
+/* Tries to write a neighbour's list that others keep changing. */
+#define MAX_LINK_TRIES 8
+
 void
 hnsw_search_init(HnswSearch *search, HnswStore *store, MemoryContext context, int ef)
 {
@@ -200,13 +203,16 @@ void
 hnsw_select(HnswSelect *select, const Candidate *candidates, int n, int max, HnswLinks *links)
 {
 	HnswStore  *store = select->store;
-	uint32		pruned[HNSW_MAX_LINKS_ANY];
-	int			npruned = 0;
+	uint32		fill[HNSW_MAX_LINKS_ANY];
+	int			nfill = links->n - links->nkept;
+	int			nrejected = 0;
+	uint32		rejected[HNSW_MAX_LINKS_ANY];
 	float		dist[HNSW_MAX_LINKS_ANY];
 
-	Assert(max <= HNSW_MAX_LINKS_ANY);
-	links->n = 0;
-	for (int i = 0; i < n && links->n < max; i++)
+	Assert(max <= HNSW_MAX_LINKS_ANY && links->n <= max);
+	memcpy(fill, links->nodes + links->nkept, sizeof(uint32) * nfill);
+	links->n = links->nkept;
+	for (int i = 0; i < n && links->n + nfill < max; i++)
 	{
 		const Candidate *c = &candidates[i];
 		bool		keep = true;
@@ -220,12 +226,14 @@ hnsw_select(HnswSelect *select, const Candidate *candidates, int n, int max, Hns
 		}
 		if (keep)
 			links->nodes[links->n++] = c->node;
-		else if (npruned < max)
-			pruned[npruned++] = c->node;
+		else if (nrejected < max)
+			rejected[nrejected++] = c->node;
 	}
 	links->nkept = links->n;
-	for (int i = 0; i < npruned && links->n < max; i++)
-		links->nodes[links->n++] = pruned[i];
+	for (int i = 0; i < nfill; i++)
+		links->nodes[links->n++] = fill[i];
+	for (int i = 0; i < nrejected && links->n < max; i++)
+		links->nodes[links->n++] = rejected[i];
 }
 
 bool
@@ -297,6 +305,28 @@ hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, int max, uin
 		if (i != drop && !kept[i])
 			links->nodes[links->n++] = nodes[i];
 	return true;
+}
+
+void
+hnsw_link_back(HnswSelect *select, HnswStore *store, uint32 neighbour, uint32 node, int level)
+{
+	for (int try = 0; try < MAX_LINK_TRIES; try++)
+	{
+		HnswLinks	old;
+		HnswLinks	links;
+
+		CHECK_FOR_INTERRUPTS();
+		if (store->get_links(store, neighbour, level, &old) != HNSW_NODE_USED)
+			return;
+		links.n = old.n;
+		links.nkept = old.nkept;
+		memcpy(links.nodes, old.nodes, sizeof(uint32) * old.n);
+		if (!hnsw_links_offer(select, neighbour, &links, HNSW_MAX_LINKS(store->m, level), node))
+			return;
+		if (store->replace_links(store, neighbour, level, &old, &links))
+			return;
+	}
+	/* others won every time; the node is reachable through its other neighbours */
 }
 
 void

@@ -12,9 +12,6 @@
 #include "hnsw/hnsw.h"
 #include "miscadmin.h"
 
-/* Tries to write a neighbour's list that others keep changing. */
-#define MAX_LINK_TRIES 8
-
 void
 hnsw_inserter_init(HnswInserter *inserter, HnswStore *store, int ef_construction,
 				   uint64 seed, MemoryContext context)
@@ -76,32 +73,6 @@ add_to_equal(HnswInserter *inserter, int nsorted, ItemPointer tid)
 			return true;
 	}
 	return false;
-}
-
-/* Offer the new node to one neighbour. */
-static void
-link_back(HnswInserter *inserter, uint32 neighbour, uint32 node, int level)
-{
-	HnswStore  *store = inserter->store;
-
-	for (int try = 0; try < MAX_LINK_TRIES; try++)
-	{
-		HnswLinks	old;
-		HnswLinks	links;
-
-		CHECK_FOR_INTERRUPTS();
-		if (store->get_links(store, neighbour, level, &old) != HNSW_NODE_USED)
-			return;
-		links.n = old.n;
-		links.nkept = old.nkept;
-		memcpy(links.nodes, old.nodes, sizeof(uint32) * old.n);
-		if (!hnsw_links_offer(&inserter->select, neighbour, &links,
-							  HNSW_MAX_LINKS(store->m, level), node))
-			return;
-		if (store->replace_links(store, neighbour, level, &old, &links))
-			return;
-	}
-	/* others won every time; the node is reachable through its other neighbours */
 }
 
 /* The first node of an empty graph; false if another backend was first. */
@@ -169,6 +140,7 @@ retry:
 		}
 		if (l == 0 && add_to_equal(inserter, n, tid))
 			return false;
+		inserter->links[l].n = inserter->links[l].nkept = 0;
 		hnsw_select(&inserter->select, inserter->sorted, n,
 					HNSW_MAX_LINKS(store->m, l), &inserter->links[l]);
 		if (l > 0)
@@ -182,7 +154,7 @@ retry:
 	node = store->create_node(store, inserter->code, tid, level, inserter->links, false);
 	for (int l = top; l >= 0; l--)
 		for (int i = 0; i < inserter->links[l].n; i++)
-			link_back(inserter, inserter->links[l].nodes[i], node, l);
+			hnsw_link_back(&inserter->select, store, inserter->links[l].nodes[i], node, l);
 	if (level > entry.level)
 		store->raise_entry(store, node, level);
 	return true;

@@ -348,8 +348,8 @@ replace_entry(VacuumState *state)
 }
 
 /*
- * Candidates for a node's list: the links it keeps, and what is found walking
- * on through deleted nodes.
+ * Candidates for the free places of a node's list: what is found walking on
+ * through its deleted neighbours.
  */
 static void
 gather_candidates(VacuumState *state, uint32 node, int level, const HnswLinks *links)
@@ -368,12 +368,8 @@ gather_candidates(VacuumState *state, uint32 node, int level, const HnswLinks *l
 	{
 		Candidate	c = {0, 0, links->nodes[i], 0};
 
-		if (!nodeset_add(&state->seen, c.node))
-			continue;
-		if (is_deleted(state, c.node))
+		if (nodeset_add(&state->seen, c.node) && is_deleted(state, c.node))
 			queue[tail++] = c.node;
-		else
-			candidates_append(live, c);
 	}
 
 	/* the links of deleted neighbours; further only if that gives too few */
@@ -402,17 +398,15 @@ gather_candidates(VacuumState *state, uint32 node, int level, const HnswLinks *l
 	}
 }
 
-/* Estimate the candidates' distances to a node, and sort them. */
+/* Estimate the candidates' distances to the query's node, and sort them. */
 static void
-score_candidates(VacuumState *state, uint32 node)
+score_candidates(VacuumState *state)
 {
 	HnswStore  *store = &state->disk.store;
 	CandidateArray *live = &state->candidates;
 	uint32		nodes[HNSW_MAX_LINKS_ANY];
 	float		dist[HNSW_MAX_LINKS_ANY];
 
-	store->get_code(store, node, state->code);
-	quant_query_from_code(store->quantizer, state->code, state->query);
 	for (size_t first = 0; first < live->n; first += HNSW_MAX_LINKS_ANY)
 	{
 		int			n = Min(live->n - first, HNSW_MAX_LINKS_ANY);
@@ -473,17 +467,39 @@ mend_list(VacuumState *state, uint32 node, int level)
 				touched = true;
 		if (!touched)
 			return;
+		links.n = links.nkept = 0;
+		for (int i = 0; i < old.n; i++)
+		{
+			if (is_deleted(state, old.nodes[i]))
+				continue;
+			links.nodes[links.n++] = old.nodes[i];
+			if (i < old.nkept)
+				links.nkept++;
+		}
 		gather_candidates(state, node, level, &old);
 		if (state->candidates.n > 0)
-			score_candidates(state, node);
-		else
+		{
+			store->get_code(store, node, state->code);
+			quant_query_from_code(store->quantizer, state->code, state->query);
+			score_candidates(state);
+		}
+		else if (links.n == 0)
 			search_candidates(state, node, level);
-		hnsw_select(&state->select, state->candidates.items,
-					Min(state->candidates.n, (size_t) Max(2 * max, state->hnsw->ef_construction)),
-					max, &links);
-		if (store->replace_links(store, node, level, &old, &links))
-			return;
-		/* an insert changed the list meanwhile */
+		hnsw_select(&state->select, state->candidates.items, state->candidates.n, max, &links);
+		if (!store->replace_links(store, node, level, &old, &links))
+			continue;			/* an insert changed the list meanwhile */
+
+		/* the deleted nodes' links back went with them: offer new ones */
+		for (int i = 0; i < links.n; i++)
+		{
+			bool		is_new = true;
+
+			for (int j = 0; is_new && j < old.n; j++)
+				is_new = old.nodes[j] != links.nodes[i];
+			if (is_new)
+				hnsw_link_back(&state->select, store, links.nodes[i], node, level);
+		}
+		return;
 	}
 }
 

@@ -66,6 +66,26 @@ typedef RelFileNode VecidxLocator;
 #define vecidx_vacuum_delay_point() vacuum_delay_point()
 #endif
 
+/* What the present user may do to a relation; 17 brought a privilege for it. */
+#if PG_VERSION_NUM >= 160000
+#define vecidx_owns_relation(relid) object_ownercheck(RelationRelationId, (relid), GetUserId())
+#else
+#define vecidx_owns_relation(relid) pg_class_ownercheck((relid), GetUserId())
+#endif
+#if PG_VERSION_NUM >= 170000
+#define vecidx_may_maintain(tableid) (pg_class_aclcheck((tableid), GetUserId(), ACL_MAINTAIN) == ACLCHECK_OK)
+#define vecidx_restrict_search_path() RestrictSearchPath()
+#else
+#define vecidx_may_maintain(tableid) ((void) (tableid), false)
+#define vecidx_restrict_search_path() ((void) 0)
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#define vecidx_sort_getdatum(sort, value, isnull) tuplesort_getdatum((sort), true, false, (value), (isnull), NULL)
+#else
+#define vecidx_sort_getdatum(sort, value, isnull) tuplesort_getdatum((sort), true, (value), (isnull), NULL)
+#endif
+
 /*
  * Zeroed memory on a cache line.  It cannot be pfreed: it goes with its
  * context.

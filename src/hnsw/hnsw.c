@@ -44,6 +44,7 @@ hnsw_init(void)
 					  AccessExclusiveLock);
 	add_string_reloption(hnsw_relopt_kind, "quantizer", "Code that stands for a vector in the index",
 						 NULL, validate_quantizer, AccessExclusiveLock);
+	vecidx_checker_register(&hnsw_checker);
 }
 
 static bytea *

@@ -12,6 +12,7 @@
 #include "access/genam.h"
 #include "hnsw/hnsw_page.h"
 #include "index/candidates.h"
+#include "index/check.h"
 #include "index/opclass.h"
 #include "index/pagemem.h"
 #include "index/wal.h"
@@ -205,6 +206,9 @@ extern HnswIndex *hnsw_index_open(Relation index, MemoryContext user, HnswEntry 
 
 /* Read the entry point (and growth) again. */
 extern void hnsw_index_refresh(HnswIndex *hnsw, Relation index, HnswEntry *entry);
+
+/* What is wrong with a metapage by itself, NULL if nothing. */
+extern const char *hnsw_meta_problem(const HnswMetaPageData *meta);
 extern void hnsw_index_absorb(HnswIndex *hnsw, const HnswMetaPageData *meta);
 
 /* First number that is no node (some below may not be either). */
@@ -322,6 +326,7 @@ extern void hnsw_insert_barrier(Relation index);
 /* ---- Access method entry points ---- */
 
 extern void hnsw_init(void);
+extern const VecidxChecker hnsw_checker;
 
 extern IndexBuildResult *hnsw_build(Relation heap, Relation index, IndexInfo *indexInfo);
 extern void hnsw_buildempty(Relation index);

@@ -1,9 +1,899 @@
+/*
+ * hnsw_check.c
+ *		vecidx_check() for hnsw.
+ *
+ * What must hold, beside what index/check.c finds (no TID twice, every row of
+ * the table there):
+ *
+ * Metapage
+ *	 M1 its options are possible and its sizes follow from them;
+ *	 M2 extents of code and adjacency pages, the centre and the metapage lie
+ *		within the relation and do not overlap;
+ *	 M3 the centre has as many pages as its dimensions take, of finite values.
+ * Blocks
+ *	 B1 in an extent: of the extent's kind with the right ordinal if in use,
+ *		else FREE; code pages are in use up to code_pages and no further;
+ *	 B2 elsewhere: extra pages, FREE ones, and new ones that a crash left.
+ * Codes
+ *	 C1 pd_lower ends a whole number of records;
+ *	 C2 all pages in use but the last are full, and that is not empty;
+ *	 C3 the records' float32 parts are finite.
+ * Nodes (adjacency records)
+ *	 N1 a record's state says that it holds or held a node just where there is
+ *		a code, and its page has it below pd_lower;
+ *	 N2 DELETED ones are there only while the metapage says vacuuming;
+ *	 N3 a USED node has at least one TID, others have none;
+ *	 N4 it has upper links if and only if its level is above 0, in an item of
+ *		its own, that level and the right size.
+ * Links
+ *	 L1 nkept <= nlinks <= the most for the level;
+ *	 L2 each leads to another node, and no two to the same;
+ *	 L3 that node is USED (or DELETED, while vacuuming) and stands on the
+ *		link's level.  Links of DELETED nodes only have to exist: nobody mends
+ *		them.
+ * Extra items
+ *	 X1 line pointers and items are well formed, items do not overlap and
+ *		leave no gaps;
+ *	 X2 each is referenced once, by the node that it names.  So a chain of TID
+ *		chunks has no ring;
+ *	 X3 a chunk has 1 .. capacity TIDs, and its item the size for that.
+ * Free list
+ *	 F1 it holds every FREE node once and nothing else; nfree counts them.
+ * Entry point
+ *	 E1 it is a USED node (or DELETED, while vacuuming) of level entry_level;
+ *		there is none if and only if no node is USED.
+ *
+ * Nothing read here is trusted before it was compared with what bounds it.
+ * Loops run over blocks, slots or counts that are bounded by the relation's
+ * size; the two walks along pointers (TID chunks, the free list) mark what
+ * they meet and stop at what they met before.
+ *
+ * Memory: two bytes a node and nine a block.
+ */
 #include "vecidx.h"
-#include "fmgr.h"
-PGDLLEXPORT PG_FUNCTION_INFO_V1(vecidx_check);
-Datum
-vecidx_check(PG_FUNCTION_ARGS)
+
+#include <math.h>
+
+#include "hnsw/hnsw.h"
+#include "miscadmin.h"
+
+/* What is known of a node, in one byte: state, level, whether it was met. */
+#define NODE_STATE 0x03
+#define NODE_LEVEL_SHIFT 2		/* 5 bits */
+#define NODE_UNKNOWN 0x80		/* its page cannot be read: say nothing about it */
+
+/* Whereabouts of blocks that are not extra pages. */
+typedef struct BlockRange
 {
-	(void) fcinfo;
-	elog(ERROR, "not yet");
+	VecidxPageKind kind;
+	BlockNumber first;
+	BlockNumber n;
+	uint32		ordinal;		/* of the first */
+} BlockRange;
+
+#define MAX_RANGES (2 + 2 * HNSW_MAX_EXTENTS)
+
+typedef struct HnswCheck
+{
+	VecidxCheck *out;
+	HnswMetaPageData meta;
+	int			nranges;
+	BlockRange	ranges[MAX_RANGES];
+	uint32		limit;			/* nodes are numbered below */
+	int			max_level;
+	uint8	   *nodes;			/* by number */
+	uint8	   *free_listed;	/* by number: met on the free list */
+	uint32	   *code_counts;	/* by ordinal of the code page; PG_UINT32_MAX: unknown */
+
+	/* Items of extra pages are numbered in file order. */
+	uint64	   *first_item;		/* by block; one more ends the last */
+	uint8	   *referenced;		/* bitmap by item */
+	bool	   *extra_bad;		/* by block: an extra page that was reported */
+
+	/* one page of each sort at hand */
+	PGAlignedBlock page;		/* of the pass */
+	PGAlignedBlock extra;
+	BlockNumber extra_block;	/* in `extra`; invalid: none */
+	PGAlignedBlock free;
+	BlockNumber free_block;
+
+	uint32		nused;
+	uint32		nfree;
+	bool		blind;			/* some page could not be read: do not count */
+} HnswCheck;
+
+/* ---- Metapage ---- */
+
+static int
+compare_ranges(const void *a, const void *b)
+{
+	const BlockRange *x = a;
+	const BlockRange *y = b;
+
+	if (x->first != y->first)
+		return x->first < y->first ? -1 : 1;
+	return 0;
 }
+
+static void
+add_range(HnswCheck *c, VecidxPageKind kind, BlockNumber first, BlockNumber n, uint32 ordinal)
+{
+	BlockRange *range = &c->ranges[c->nranges++];
+
+	range->kind = kind;
+	range->first = first;
+	range->n = n;
+	range->ordinal = ordinal;
+}
+
+static void
+add_extents(HnswCheck *c, VecidxPageKind kind, const HnswExtentMap *map)
+{
+	for (uint32 i = 0; i < map->nextents; i++)
+	{
+		uint32		end = i + 1 < map->nextents ? map->extents[i + 1].first_ordinal : map->npages;
+
+		add_range(c, kind, map->extents[i].first_block, end - map->extents[i].first_ordinal,
+				  map->extents[i].first_ordinal);
+	}
+}
+
+/* M2; false if blocks cannot be told apart. */
+static bool
+check_ranges(HnswCheck *c)
+{
+	const HnswMetaPageData *meta = &c->meta;
+	bool		sound = true;
+
+	add_range(c, VECIDX_PAGE_META, HNSW_META_BLOCK, 1, 0);
+	if (meta->has_centre)
+		add_range(c, VECIDX_PAGE_CENTRE, meta->centre_block, meta->ncentre_blocks, 0);
+	add_extents(c, VECIDX_PAGE_CODE, &meta->codes);
+	add_extents(c, VECIDX_PAGE_ADJACENCY, &meta->adjacencies);
+	qsort(c->ranges, c->nranges, sizeof(BlockRange), compare_ranges);
+	for (int i = 0; i < c->nranges; i++)
+	{
+		const BlockRange *range = &c->ranges[i];
+		uint64		end = (uint64) range->first + range->n;
+
+		if (end > c->out->nblocks)
+		{
+			vecidx_check_report(c->out, HNSW_META_BLOCK, -1,
+								"blocks %u to " UINT64_FORMAT " of the metapage lie past the end of the index, %u",
+								range->first, end - 1, c->out->nblocks);
+			sound = false;
+		}
+		else if (i + 1 < c->nranges && end > c->ranges[i + 1].first)
+		{
+			vecidx_check_report(c->out, HNSW_META_BLOCK, -1,
+								"blocks from %u and from %u in the metapage overlap",
+								range->first, c->ranges[i + 1].first);
+			sound = false;
+		}
+	}
+	return sound;
+}
+
+/* M1 to M3 but for the centre's pages; false if the rest cannot be checked. */
+static bool
+check_meta(HnswCheck *c)
+{
+	char	   *page = c->page.data;
+	const HnswMetaPageData *meta = &c->meta;
+	const char *problem;
+	uint32		ncentre;
+
+	if (c->out->nblocks == 0)
+	{
+		vecidx_check_report(c->out, HNSW_META_BLOCK, -1, "index has no metapage");
+		return false;
+	}
+	if (!vecidx_check_read(c->out, HNSW_META_BLOCK, page))
+		return false;
+	problem = vecidx_page_problem(page, VECIDX_PAGE_META, HNSW_VERSION);
+	if (problem == NULL)
+	{
+		memcpy(&c->meta, HnswPageGetMeta(page), sizeof(HnswMetaPageData));
+		problem = hnsw_meta_problem(meta);
+	}
+	if (problem == NULL && meta->metric != vecidx_opclass(c->out->index)->metric)
+		problem = "metric is not the operator class's";
+	ncentre = (meta->dim + HNSW_CENTRE_PER_PAGE - 1) / HNSW_CENTRE_PER_PAGE;
+	if (problem == NULL && meta->ncentre_blocks != (meta->has_centre ? ncentre : 0))
+		problem = "impossible number of centre pages";
+	if (problem != NULL)
+	{
+		vecidx_check_report(c->out, HNSW_META_BLOCK, -1, "%s", problem);
+		return false;
+	}
+	return check_ranges(c);
+}
+
+/* ---- First pass: every block by itself ---- */
+
+static int
+floats_not_finite(const char *at, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		float		x;
+
+		memcpy(&x, at + i * sizeof(float), sizeof(float));
+		if (!isfinite(x))
+			return i;
+	}
+	return -1;
+}
+
+static void
+check_centre_page(HnswCheck *c, BlockNumber block, Page page, uint32 ordinal)
+{
+	uint32		done = ordinal * HNSW_CENTRE_PER_PAGE;
+	int			n = Min(c->meta.dim - done, HNSW_CENTRE_PER_PAGE);
+	int			at = floats_not_finite(PageGetContents(page), n);
+
+	if (((PageHeader) page)->pd_lower != MAXALIGN(SizeOfPageHeaderData) + sizeof(float) * n)
+		vecidx_check_report(c->out, block, -1, "centre page ends at the wrong place");
+	if (at >= 0)
+		vecidx_check_report(c->out, block, at, "value of the centre is not finite");
+}
+
+/* C1 to C3 */
+static void
+check_code_page(HnswCheck *c, BlockNumber block, Page page, uint32 ordinal)
+{
+	const HnswMetaPageData *meta = &c->meta;
+	uint32		bytes = ((PageHeader) page)->pd_lower - MAXALIGN(SizeOfPageHeaderData);
+	uint32		n = bytes / meta->code_size;
+	bool		cosine_norm = meta->quantizer == QUANT_NONE && meta->metric == METRIC_COSINE;
+	int			nfloats = meta->quantizer == QUANT_NONE ? (int) (meta->code_size / sizeof(float)) : 2;
+
+	if (bytes % meta->code_size != 0 || n > meta->codes_per_page)
+		vecidx_check_report(c->out, block, -1, "code page ends inside a record");
+	else if (n == 0)
+		vecidx_check_report(c->out, block, -1, "code page in use has no record");
+	else if (n < meta->codes_per_page && ordinal + 1 < meta->code_pages)
+		vecidx_check_report(c->out, block, -1, "code page has %u records of %u, and is not the last",
+							n, meta->codes_per_page);
+	n = Min(n, meta->codes_per_page);
+	c->code_counts[ordinal] = n;
+	for (uint32 i = 0; i < n; i++)
+	{
+		const char *record = PageGetContents(page) + i * meta->code_size;
+		int			at;
+
+		/* before the values: a squared norm, which may overflow */
+		if (cosine_norm)
+		{
+			float		norm;
+
+			memcpy(&norm, record, sizeof(float));
+			if (isnan(norm) || norm < 0)
+				vecidx_check_report(c->out, block, (int) i, "norm in the code record is not possible");
+			at = floats_not_finite(record + sizeof(float), nfloats - 1);
+		}
+		else
+			at = floats_not_finite(record, nfloats);
+		if (at >= 0)
+			vecidx_check_report(c->out, block, (int) i, "value %d of the code record is not finite", at);
+	}
+}
+
+/* Learn states and levels of a page's nodes; parts of N1. */
+static void
+note_adjacency_page(HnswCheck *c, BlockNumber block, Page page, uint32 ordinal, bool in_use)
+{
+	const HnswMetaPageData *meta = &c->meta;
+	uint64		first = (uint64) ordinal * meta->adjacencies_per_page;
+	uint32		bytes = in_use ? ((PageHeader) page)->pd_lower - MAXALIGN(SizeOfPageHeaderData) : 0;
+	uint32		n = Min(bytes / meta->adjacency_size, meta->adjacencies_per_page);
+
+	if (bytes % meta->adjacency_size != 0 || bytes / meta->adjacency_size > meta->adjacencies_per_page)
+		vecidx_check_report(c->out, block, -1, "adjacency page ends inside a record");
+	for (uint32 i = 0; i < n; i++)
+	{
+		const HnswAdjacencyData *adjacency = HnswPageGetAdjacency(page, meta, i);
+		uint64		node = first + i;
+
+		if (adjacency->state > HNSW_NODE_FREE)
+			vecidx_check_report(c->out, block, (int) i, "impossible state %d", adjacency->state);
+		else if (adjacency->level > c->max_level)
+			vecidx_check_report(c->out, block, (int) i, "impossible level %d", adjacency->level);
+		else if (node < c->limit)
+		{
+			c->nodes[node] = adjacency->state | (adjacency->level << NODE_LEVEL_SHIFT);
+			if (adjacency->state == HNSW_NODE_USED)
+				c->nused++;
+			else if (adjacency->state == HNSW_NODE_FREE)
+				c->nfree++;
+			continue;
+		}
+		else if (adjacency->state != 0)
+			vecidx_check_report(c->out, block, (int) i, "node " UINT64_FORMAT " is past the last code page", node);
+		else
+			continue;
+		if (node < c->limit)
+		{
+			c->nodes[node] = NODE_UNKNOWN;
+			c->blind = true;
+		}
+	}
+}
+
+static void
+adjacency_page_unknown(HnswCheck *c, uint32 ordinal)
+{
+	uint64		first = (uint64) ordinal * c->meta.adjacencies_per_page;
+
+	c->blind = true;
+	for (uint64 node = first; node < first + c->meta.adjacencies_per_page && node < c->limit; node++)
+		c->nodes[node] = NODE_UNKNOWN;
+}
+
+/* X1; returns whether the page's items can be looked at. */
+static bool
+check_extra_page(HnswCheck *c, BlockNumber block, Page page)
+{
+	PageHeader	header = (PageHeader) page;
+	OffsetNumber max = PageGetMaxOffsetNumber(page);
+	uint8		taken[BLCKSZ / MAXIMUM_ALIGNOF] = {0};
+	Size		sum = 0;
+
+	if (header->pd_lower != SizeOfPageHeaderData + max * sizeof(ItemIdData))
+	{
+		vecidx_check_report(c->out, block, -1, "line pointers end at the wrong place");
+		return false;
+	}
+	for (OffsetNumber offset = FirstOffsetNumber; offset <= max; offset++)
+	{
+		ItemId		item = PageGetItemId(page, offset);
+		Size		start = ItemIdGetOffset(item);
+		Size		size = MAXALIGN(ItemIdGetLength(item));
+
+		if (!ItemIdIsUsed(item))
+		{
+			if (ItemIdHasStorage(item))
+				vecidx_check_report(c->out, block, offset, "unused line pointer has an item");
+			continue;
+		}
+		if (!ItemIdIsNormal(item) || start != MAXALIGN(start) || start < header->pd_upper ||
+			start + size > header->pd_special || ItemIdGetLength(item) < sizeof(HnswExtraHeader))
+		{
+			vecidx_check_report(c->out, block, offset, "line pointer is damaged");
+			return false;
+		}
+		for (Size i = start / MAXIMUM_ALIGNOF; i < (start + size) / MAXIMUM_ALIGNOF; i++)
+		{
+			if (taken[i])
+			{
+				vecidx_check_report(c->out, block, offset, "item overlaps another");
+				return false;
+			}
+			taken[i] = 1;
+		}
+		sum += size;
+	}
+	if (sum != (Size) (header->pd_special - header->pd_upper))
+		vecidx_check_report(c->out, block, -1, "there are gaps between the items");
+	return true;
+}
+
+/* B1 for a page in a range.  page is NULL if it could not be read. */
+static void
+check_ranged_page(HnswCheck *c, BlockNumber block, Page page, const BlockRange *range)
+{
+	uint32		ordinal = range->ordinal + (block - range->first);
+	bool		may_be_free = range->kind == VECIDX_PAGE_ADJACENCY;
+	bool		in_use = true;
+	const char *problem = NULL;
+
+	if (range->kind == VECIDX_PAGE_META)
+		return;
+	if (range->kind == VECIDX_PAGE_CODE)
+		in_use = ordinal < c->meta.code_pages;
+	else if (range->kind == VECIDX_PAGE_ADJACENCY)
+		in_use = (uint64) ordinal * c->meta.adjacencies_per_page < c->limit;
+
+	if (page == NULL)
+		problem = "";
+	else if (!in_use || may_be_free)
+	{
+		problem = vecidx_page_problem(page, VECIDX_PAGE_FREE, HNSW_VERSION);
+		if (problem == NULL)
+			in_use = false;
+	}
+	if (in_use && page != NULL)
+	{
+		problem = vecidx_page_problem(page, range->kind, HNSW_VERSION);
+		if (problem == NULL && VecidxPageGetOpaque(page)->ordinal != ordinal)
+			problem = "page belongs to another place";
+	}
+	if (problem != NULL)
+	{
+		if (page != NULL)
+			vecidx_check_report(c->out, block, -1, "%s %u of %s pages: %s",
+								in_use ? "number" : "free number", ordinal,
+								range->kind == VECIDX_PAGE_CODE ? "code" :
+								range->kind == VECIDX_PAGE_CENTRE ? "centre" : "adjacency", problem);
+		if (range->kind == VECIDX_PAGE_ADJACENCY)
+			adjacency_page_unknown(c, ordinal);
+		else if (range->kind == VECIDX_PAGE_CODE && ordinal < c->meta.code_pages)
+			c->code_counts[ordinal] = PG_UINT32_MAX;
+		return;
+	}
+	if (range->kind == VECIDX_PAGE_CENTRE)
+		check_centre_page(c, block, page, ordinal);
+	else if (range->kind == VECIDX_PAGE_CODE && in_use)
+		check_code_page(c, block, page, ordinal);
+	else if (range->kind == VECIDX_PAGE_ADJACENCY)
+		note_adjacency_page(c, block, page, ordinal, in_use);
+}
+
+/* B2; returns the number of items on the page. */
+static uint32
+check_other_page(HnswCheck *c, BlockNumber block, Page page)
+{
+	if (PageIsNew(page) || vecidx_page_problem(page, VECIDX_PAGE_FREE, HNSW_VERSION) == NULL)
+		return 0;
+	if (vecidx_page_problem(page, VECIDX_PAGE_EXTRA, HNSW_VERSION) != NULL)
+	{
+		vecidx_check_report(c->out, block, -1, "extra page: %s",
+							vecidx_page_problem(page, VECIDX_PAGE_EXTRA, HNSW_VERSION));
+		c->extra_bad[block] = true;
+		return 0;
+	}
+	if (!check_extra_page(c, block, page))
+	{
+		c->extra_bad[block] = true;
+		return 0;
+	}
+	return PageGetMaxOffsetNumber(page);
+}
+
+static void
+check_blocks(HnswCheck *c)
+{
+	int			r = 0;
+	uint64		nitems = 0;
+
+	for (BlockNumber block = 0; block < c->out->nblocks && !c->out->full; block++)
+	{
+		bool		read = vecidx_check_read(c->out, block, c->page.data);
+
+		while (r < c->nranges && block >= c->ranges[r].first + c->ranges[r].n)
+			r++;
+		c->first_item[block] = nitems;
+		if (r < c->nranges && block >= c->ranges[r].first)
+			check_ranged_page(c, block, read ? c->page.data : NULL, &c->ranges[r]);
+		else if (read)
+			nitems += check_other_page(c, block, c->page.data);
+		else
+			c->extra_bad[block] = true;
+	}
+	if (c->out->full)
+		return;
+	c->first_item[c->out->nblocks] = nitems;
+	c->referenced = MemoryContextAllocExtended(CurrentMemoryContext, nitems / 8 + 1,
+											   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+}
+
+/* ---- Second pass: nodes ---- */
+
+/* A node's extra item, by the rules X2; NULL, and reported, if there is none. */
+static HnswExtraHeader *
+extra_item(HnswCheck *c, uint32 node, BlockNumber block, int slot,
+		   const ItemPointerData *where, HnswExtraKind kind, Size *size)
+{
+	BlockNumber extra_block = ItemPointerGetBlockNumberNoCheck(where);
+	OffsetNumber offset = ItemPointerGetOffsetNumberNoCheck(where);
+	const char *what = kind == HNSW_EXTRA_UPPER ? "upper links" : "TIDs";
+	uint64		number;
+	ItemId		item;
+	HnswExtraHeader *header;
+
+	if (extra_block >= c->out->nblocks)
+	{
+		vecidx_check_report(c->out, block, slot, "%s at (%u,%u): block does not exist",
+							what, extra_block, offset);
+		return NULL;
+	}
+	if (c->extra_bad[extra_block])
+		return NULL;			/* reported */
+	if (offset < FirstOffsetNumber ||
+		offset > c->first_item[extra_block + 1] - c->first_item[extra_block])
+	{
+		vecidx_check_report(c->out, block, slot, "%s at (%u,%u): no such item", what, extra_block, offset);
+		return NULL;
+	}
+	number = c->first_item[extra_block] + offset - 1;
+	if (c->extra_block != extra_block)
+	{
+		c->extra_block = InvalidBlockNumber;
+		if (!vecidx_check_read(c->out, extra_block, c->extra.data))
+			return NULL;
+		/* on a standby it may have changed since the first pass */
+		if (vecidx_page_problem(c->extra.data, VECIDX_PAGE_EXTRA, HNSW_VERSION) != NULL ||
+			!check_extra_page(c, extra_block, c->extra.data))
+			return NULL;
+		c->extra_block = extra_block;
+	}
+	if (offset > PageGetMaxOffsetNumber(c->extra.data) ||
+		!ItemIdIsNormal(PageGetItemId(c->extra.data, offset)))
+	{
+		vecidx_check_report(c->out, block, slot, "%s at (%u,%u): no such item", what, extra_block, offset);
+		return NULL;
+	}
+	item = PageGetItemId(c->extra.data, offset);
+	header = (HnswExtraHeader *) PageGetItem(c->extra.data, item);
+	if (header->kind != kind || header->node != node)
+	{
+		vecidx_check_report(c->out, block, slot, "%s at (%u,%u): item belongs to node %u or is of another kind",
+							what, extra_block, offset, header->node);
+		return NULL;
+	}
+	if (c->referenced[number / 8] & (1 << (number % 8)))
+	{
+		vecidx_check_report(c->out, extra_block, offset, "item of node %u is referenced twice", node);
+		return NULL;
+	}
+	c->referenced[number / 8] |= (uint8) (1 << (number % 8));
+	*size = ItemIdGetLength(item);
+	return header;
+}
+
+static int
+compare_numbers(const void *a, const void *b)
+{
+	uint32		x = *(const uint32 *) a;
+	uint32		y = *(const uint32 *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* L1 to L3 for the list of one level; block and slot are those of the list. */
+static void
+check_links(HnswCheck *c, uint32 node, int level, int nlinks, int nkept, const uint32 *links,
+			BlockNumber block, int slot)
+{
+	bool		used = (c->nodes[node] & NODE_STATE) == HNSW_NODE_USED;
+	uint32		sorted[HNSW_MAX_LINKS_ANY];
+
+	if (nlinks > HNSW_MAX_LINKS(c->meta.m, level) || nkept > nlinks)
+	{
+		vecidx_check_report(c->out, block, slot, "node %u has %d links on level %d, %d of them kept",
+							node, nlinks, level, nkept);
+		return;
+	}
+	for (int i = 0; i < nlinks; i++)
+	{
+		uint32		link = sorted[i] = links[i];
+		const char *problem = NULL;
+		int			state;
+
+		if (link >= c->limit)
+			problem = "does not exist";
+		else if (link == node)
+			problem = "is the node itself";
+		else if (c->nodes[link] & NODE_UNKNOWN)
+			continue;
+		else if ((state = c->nodes[link] & NODE_STATE) == 0)
+			problem = "was never a node";
+		else if (used && state == HNSW_NODE_FREE)
+			problem = "is free";
+		else if (used && state == HNSW_NODE_DELETED && !c->meta.vacuuming)
+			problem = "is deleted";
+		else if (used && c->nodes[link] >> NODE_LEVEL_SHIFT < level)
+			problem = "does not stand on that level";
+		if (problem != NULL)
+			vecidx_check_report(c->out, block, slot, "node %u links on level %d to node %u, which %s",
+								node, level, link, problem);
+	}
+	qsort(sorted, nlinks, sizeof(uint32), compare_numbers);
+	for (int i = 1; i < nlinks; i++)
+		if (sorted[i] == sorted[i - 1])
+			vecidx_check_report(c->out, block, slot, "node %u links on level %d to node %u twice",
+								node, level, sorted[i]);
+}
+
+/* N4 and the links above level 0 */
+static void
+check_upper(HnswCheck *c, uint32 node, const HnswAdjacencyData *adjacency, BlockNumber block, int slot)
+{
+	HnswExtraHeader *header;
+	Size		size;
+
+	if (ItemPointerIsValid(&adjacency->upper) != (adjacency->level > 0))
+	{
+		vecidx_check_report(c->out, block, slot, "node %u of level %d has %s upper links",
+							node, adjacency->level, adjacency->level > 0 ? "no" : "unexpected");
+		return;
+	}
+	if (adjacency->level == 0)
+		return;
+	header = extra_item(c, node, block, slot, &adjacency->upper, HNSW_EXTRA_UPPER, &size);
+	if (header == NULL)
+		return;
+	block = ItemPointerGetBlockNumberNoCheck(&adjacency->upper);
+	slot = ItemPointerGetOffsetNumberNoCheck(&adjacency->upper);
+	if (header->level != adjacency->level || size != HNSW_UPPER_SIZE(c->meta.m, header->level))
+	{
+		vecidx_check_report(c->out, block, slot, "upper links of node %u are of level %d in %zu bytes",
+							node, header->level, size);
+		return;
+	}
+	for (int level = 1; level <= header->level; level++)
+	{
+		HnswUpperLevel upper = HnswUpperGetLevel(header, c->meta.m, level);
+
+		check_links(c, node, level, upper->nlinks, upper->nkept, upper->links, block, slot);
+	}
+}
+
+/* X3 along a chain; returns how many TIDs it has. */
+static uint64
+check_chain(HnswCheck *c, uint32 node, ItemPointerData where, BlockNumber block, int slot)
+{
+	uint64		ntids = 0;
+
+	/* every round marks an item that was not marked */
+	while (ItemPointerIsValid(&where))
+	{
+		Size		size;
+		HnswTidChunk chunk = (HnswTidChunk) extra_item(c, node, block, slot, &where, HNSW_EXTRA_TIDS, &size);
+
+		if (chunk == NULL)
+			return PG_UINT64_MAX;
+		block = ItemPointerGetBlockNumberNoCheck(&where);
+		slot = ItemPointerGetOffsetNumberNoCheck(&where);
+		if (size < HNSW_TID_CHUNK_SIZE(0) || size != HNSW_TID_CHUNK_SIZE(chunk->capacity) ||
+			chunk->capacity > HNSW_MAX_CHUNK_TIDS ||
+			chunk->ntids == 0 || chunk->ntids > chunk->capacity)
+		{
+			vecidx_check_report(c->out, block, slot, "chunk of node %u has impossible sizes", node);
+			return PG_UINT64_MAX;
+		}
+		for (int i = 0; i < chunk->ntids; i++)
+			if (!vecidx_check_tid(c->out, &chunk->tids[i]))
+				vecidx_check_report(c->out, block, slot, "TID %d in a chunk of node %u is not valid", i, node);
+		ntids += chunk->ntids;
+		where = chunk->next;
+	}
+	return ntids;
+}
+
+static void
+check_node(HnswCheck *c, uint32 node, const HnswAdjacencyData *adjacency, BlockNumber block, int slot)
+{
+	if (adjacency->state == HNSW_NODE_FREE)
+	{
+		if (ItemPointerIsValid(&adjacency->tid) || ItemPointerIsValid(&adjacency->more) ||
+			ItemPointerIsValid(&adjacency->upper) || adjacency->nlinks > 0 || adjacency->level > 0)
+			vecidx_check_report(c->out, block, slot, "free node %u is not empty", node);
+		return;
+	}
+
+	if (adjacency->state == HNSW_NODE_USED)
+	{
+		uint64		ntids = check_chain(c, node, adjacency->more, block, slot);
+
+		if (ItemPointerIsValid(&adjacency->tid))
+		{
+			if (vecidx_check_tid(c->out, &adjacency->tid))
+				ntids = Max(ntids, 1);
+			else
+				vecidx_check_report(c->out, block, slot, "TID of node %u is not valid", node);
+		}
+		if (ntids == 0)
+			vecidx_check_report(c->out, block, slot, "node %u has no TID", node);
+	}
+	else
+	{
+		if (!c->meta.vacuuming)
+			vecidx_check_report(c->out, block, slot, "node %u is deleted, and no VACUUM is under way", node);
+		if (ItemPointerIsValid(&adjacency->tid) || ItemPointerIsValid(&adjacency->more))
+			vecidx_check_report(c->out, block, slot, "deleted node %u has TIDs", node);
+	}
+	check_links(c, node, 0, adjacency->nlinks, adjacency->nkept, adjacency->links, block, slot);
+	check_upper(c, node, adjacency, block, slot);
+}
+
+/* N1: a node where there is a code, and nowhere else. */
+static bool
+check_presence(HnswCheck *c, uint32 node, BlockNumber block, int slot)
+{
+	uint32		count = c->code_counts[node / c->meta.codes_per_page];
+	bool		coded = node % c->meta.codes_per_page < count;
+	bool		there = (c->nodes[node] & NODE_STATE) != 0;
+
+	if (c->nodes[node] & NODE_UNKNOWN)
+		return false;
+	if (count != PG_UINT32_MAX && coded != there)
+		vecidx_check_report(c->out, block, slot, there ? "node %u has no code" : "node %u has a code only", node);
+	return there;
+}
+
+static void
+check_nodes(HnswCheck *c)
+{
+	const HnswMetaPageData *meta = &c->meta;
+
+	for (uint64 first = 0; first < c->limit && !c->out->full; first += meta->adjacencies_per_page)
+	{
+		uint32		ordinal = (uint32) (first / meta->adjacencies_per_page);
+		BlockNumber block = hnsw_extent_block(&meta->adjacencies, ordinal);
+		uint32		n = (uint32) Min(c->limit - first, meta->adjacencies_per_page);
+
+		if (!BlockNumberIsValid(block))
+		{
+			vecidx_check_report(c->out, HNSW_META_BLOCK, -1,
+								"there are no adjacency pages for nodes from " UINT64_FORMAT " on", first);
+			for (uint64 node = first; node < c->limit; node++)
+				c->nodes[node] = NODE_UNKNOWN;
+			c->blind = true;
+			return;
+		}
+		if (!vecidx_check_read(c->out, block, c->page.data))
+			continue;
+		for (uint32 i = 0; i < n; i++)
+			if (check_presence(c, (uint32) first + i, block, (int) i))
+				check_node(c, (uint32) first + i, HnswPageGetAdjacency(c->page.data, meta, i), block, (int) i);
+	}
+}
+
+/* The other half of X2: items that no node has. */
+static void
+check_leaks(HnswCheck *c)
+{
+	for (BlockNumber block = 0; block < c->out->nblocks && !c->out->full; block++)
+	{
+		uint64		first = c->first_item[block];
+		uint64		n = c->first_item[block + 1] - first;
+
+		if (n == 0 || !vecidx_check_read(c->out, block, c->page.data))
+			continue;
+		if (vecidx_page_problem(c->page.data, VECIDX_PAGE_EXTRA, HNSW_VERSION) != NULL ||
+			PageGetMaxOffsetNumber(c->page.data) < n)
+			continue;
+		for (uint64 i = 0; i < n; i++)
+		{
+			ItemId		item = PageGetItemId(c->page.data, (OffsetNumber) (i + 1));
+
+			if (!ItemIdIsUsed(item) || (c->referenced[(first + i) / 8] & (1 << ((first + i) % 8))))
+				continue;
+			vecidx_check_report(c->out, block, (int) i + 1, "item of node %u is not referenced",
+								((HnswExtraHeader *) PageGetItem(c->page.data, item))->node);
+		}
+	}
+}
+
+/* ---- Free list and entry point ---- */
+
+/* The free node's successor; false, and reported, if it cannot be told. */
+static bool
+next_free(HnswCheck *c, uint32 node, uint32 *next)
+{
+	uint32		ordinal = node / c->meta.adjacencies_per_page;
+	BlockNumber block = hnsw_extent_block(&c->meta.adjacencies, ordinal);
+
+	if (!BlockNumberIsValid(block))
+		return false;			/* reported */
+	if (c->free_block != block)
+	{
+		c->free_block = InvalidBlockNumber;
+		if (!vecidx_check_read(c->out, block, c->free.data))
+			return false;
+		c->free_block = block;
+	}
+	*next = HnswPageGetAdjacency(c->free.data, &c->meta, node % c->meta.adjacencies_per_page)->links[0];
+	return true;
+}
+
+static void
+check_free_list(HnswCheck *c)
+{
+	uint32		node = c->meta.free_head;
+	uint32		n = 0;
+
+	while (node != HNSW_INVALID_NODE)
+	{
+		if (node >= c->limit)
+			vecidx_check_report(c->out, HNSW_META_BLOCK, -1, "node %u on the free list does not exist", node);
+		else if (c->nodes[node] & NODE_UNKNOWN)
+			return;				/* reported */
+		else if ((c->nodes[node] & NODE_STATE) != HNSW_NODE_FREE)
+			vecidx_check_report(c->out, HNSW_META_BLOCK, -1, "node %u on the free list is not free", node);
+		else if (c->free_listed[node])
+			vecidx_check_report(c->out, HNSW_META_BLOCK, -1, "the free list runs in a ring through node %u", node);
+		else
+		{
+			c->free_listed[node] = 1;
+			n++;
+			if (!next_free(c, node, &node))
+				return;
+			continue;
+		}
+		return;
+	}
+	if (n != c->meta.nfree)
+		vecidx_check_report(c->out, HNSW_META_BLOCK, -1, "the free list has %u nodes, the metapage says %u",
+							n, c->meta.nfree);
+	if (n == c->nfree || c->blind)
+		return;
+	for (node = 0; node < c->limit && !c->out->full; node++)
+		if (!(c->nodes[node] & NODE_UNKNOWN) && (c->nodes[node] & NODE_STATE) == HNSW_NODE_FREE &&
+			!c->free_listed[node])
+			vecidx_check_report(c->out, hnsw_extent_block(&c->meta.adjacencies, node / c->meta.adjacencies_per_page),
+								(int) (node % c->meta.adjacencies_per_page),
+								"free node %u is not on the free list", node);
+}
+
+/* E1 */
+static void
+check_entry(HnswCheck *c)
+{
+	const HnswMetaPageData *meta = &c->meta;
+	uint32		entry = meta->entry;
+	int			state;
+
+	if (entry == HNSW_INVALID_NODE)
+	{
+		if (c->nused > 0)
+			vecidx_check_report(c->out, HNSW_META_BLOCK, -1, "there is no entry point to %u nodes", c->nused);
+		return;
+	}
+	if (entry >= c->limit)
+	{
+		vecidx_check_report(c->out, HNSW_META_BLOCK, -1, "entry point %u does not exist", entry);
+		return;
+	}
+	if (c->nodes[entry] & NODE_UNKNOWN)
+		return;
+	state = c->nodes[entry] & NODE_STATE;
+	if (state != HNSW_NODE_USED && !(state == HNSW_NODE_DELETED && meta->vacuuming))
+		vecidx_check_report(c->out, HNSW_META_BLOCK, -1, "entry point %u is not in use", entry);
+	else if (c->nodes[entry] >> NODE_LEVEL_SHIFT != (int) meta->entry_level)
+		vecidx_check_report(c->out, HNSW_META_BLOCK, -1, "entry point %u is of level %d, the metapage says %u",
+							entry, c->nodes[entry] >> NODE_LEVEL_SHIFT, meta->entry_level);
+}
+
+static void *
+alloc_zero(uint64 n, Size size)
+{
+	return MemoryContextAllocExtended(CurrentMemoryContext, (Size) (n + 1) * size,
+									  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+}
+
+static void
+check_index(VecidxCheck *out)
+{
+	HnswCheck  *c = palloc0(sizeof(HnswCheck));
+
+	c->out = out;
+	c->extra_block = c->free_block = InvalidBlockNumber;
+	if (!check_meta(c))
+		return;
+
+	/* check_meta() bounds these by the relation's size */
+	c->limit = c->meta.code_pages * c->meta.codes_per_page;
+	c->max_level = hnsw_max_level(c->meta.m);
+	c->nodes = alloc_zero(c->limit, sizeof(uint8));
+	c->free_listed = alloc_zero(c->limit, sizeof(uint8));
+	c->code_counts = alloc_zero(c->meta.code_pages, sizeof(uint32));
+	c->first_item = alloc_zero(out->nblocks, sizeof(uint64));
+	c->extra_bad = alloc_zero(out->nblocks, sizeof(bool));
+
+	check_blocks(c);
+	if (!out->full)
+		check_nodes(c);
+	if (!out->full && !c->blind)
+		check_leaks(c);
+	if (!out->full)
+		check_free_list(c);
+	if (!out->full)
+		check_entry(c);
+}
+
+const VecidxChecker hnsw_checker = {
+	.build = hnsw_build,
+	.check = check_index,
+};

@@ -61,8 +61,8 @@ extent_map_sound(const HnswExtentMap *map)
 }
 
 /* Sizes that the frozen fields must give again; anything else is damage. */
-static const char *
-meta_problem(const HnswMetaPageData *meta)
+const char *
+hnsw_meta_problem(const HnswMetaPageData *meta)
 {
 	if (meta->magic != HNSW_META_MAGIC)
 		return "metapage is not of an hnsw index";
@@ -94,7 +94,7 @@ check_meta(Relation index, Page page)
 	const char *problem = vecidx_page_problem(page, VECIDX_PAGE_META, HNSW_VERSION);
 
 	if (problem == NULL)
-		problem = meta_problem(HnswPageGetMeta(page));
+		problem = hnsw_meta_problem(HnswPageGetMeta(page));
 	if (problem == NULL)
 		return;
 	if (!PageIsNew(page) &&

@@ -92,6 +92,8 @@ disk_score(HnswStore *base, const QuantQuery *query, const uint32 *nodes, int n,
 	const uint8 *records[HNSW_MAX_LINKS_ANY + 1];
 	BufferTag	tag;
 
+	if (n <= 0)
+		return;
 	for (int i = 0; i < n; i++)
 	{
 		check_node(store, nodes[i]);

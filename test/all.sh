@@ -76,18 +76,28 @@ count_regress()
 	awk '/^ok |[.][.][.] ok/ { p++ } /^not ok |[.][.][.] FAILED/ { f++ } END { print p + 0, f + 0 }' "$1"
 }
 
+# A warning fails the first test, but does not keep the others from running.
 stage_build()
 {
 	begin "build, gcc -Wall -Wextra -Werror"
-	if run "$work/log/build" make -j"$jobs" -C "$work/tree" CC=gcc COPT=-Werror PG_CONFIG="$PG_CONFIG" &&
-		install_vecidx "$work/log/install"; then
+	if run "$work/log/build" make -s -j"$jobs" -C "$work/tree" CC=gcc COPT=-Werror PG_CONFIG="$PG_CONFIG"; then
 		finish 1 0
 	else
 		finish 0 1
 		excerpt "$work/log/build"
-		excerpt "$work/log/install"
-		summary
+		begin "build again, warnings allowed"
+		if run "$work/log/build" make -s -j"$jobs" -C "$work/tree" CC=gcc PG_CONFIG="$PG_CONFIG"; then
+			finish 1 0
+		else
+			finish 0 1
+			excerpt "$work/log/build"
+			summary
+		fi
 	fi
+	install_vecidx "$work/log/install" && return
+	finish 0 1
+	excerpt "$work/log/install"
+	summary
 }
 
 # Warnings of the second compiler.  PostgreSQL's flags are those of gcc, hence
@@ -103,7 +113,7 @@ stage_clang()
 	objects=$(cd "$work/tree" && ls src/*.c src/*/*.c | sed 's/c$/o/')
 	$as_user rm -rf "$work/clang" && $as_user cp -R "$work/tree" "$work/clang"
 	(cd "$work/clang" && $as_user rm -f $objects)
-	if run "$work/log/clang" make -j"$jobs" -C "$work/clang" CC="$clang" PG_CONFIG="$PG_CONFIG" \
+	if run "$work/log/clang" make -s -k -j"$jobs" -C "$work/clang" CC="$clang" PG_CONFIG="$PG_CONFIG" \
 		COPT="-Werror -fsyntax-only -Wno-unknown-warning-option -Wno-ignored-optimization-argument" $objects; then
 		finish 1 0
 	else

@@ -51,9 +51,12 @@ static bytea *
 hnsw_options(Datum reloptions, bool validate)
 {
 	static const relopt_parse_elt tab[] = {
-		{"m", RELOPT_TYPE_INT, offsetof(HnswOptions, m)},
-		{"ef_construction", RELOPT_TYPE_INT, offsetof(HnswOptions, ef_construction)},
-		{"quantizer", RELOPT_TYPE_STRING, offsetof(HnswOptions, quantizer_offset)},
+		{.optname = "m", .opttype = RELOPT_TYPE_INT,
+		.offset = offsetof(HnswOptions, m)},
+		{.optname = "ef_construction", .opttype = RELOPT_TYPE_INT,
+		.offset = offsetof(HnswOptions, ef_construction)},
+		{.optname = "quantizer", .opttype = RELOPT_TYPE_STRING,
+		.offset = offsetof(HnswOptions, quantizer_offset)},
 	};
 
 	return (bytea *) build_reloptions(reloptions, validate, hnsw_relopt_kind,

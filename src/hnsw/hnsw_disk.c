@@ -13,10 +13,11 @@
 
 /* ---- Reading ---- */
 
-/* A record under a score: where it lies if it was only peeked at. */
+/* A record under a score. */
 typedef struct RecordRef
 {
-	PageSlot   *slot;			/* NULL: the record was copied */
+	PageSlot   *slot;
+	PageSlot	peeked;			/* as it was when peeked at; no buffer: the record was copied */
 	Size		offset;			/* in the page */
 } RecordRef;
 
@@ -104,8 +105,11 @@ disk_score(HnswStore *base, const QuantQuery *query, const uint32 *nodes, int n,
 	vecidx_init_tag(&tag, &vecidx_locator(store->index), MAIN_FORKNUM, 0);
 	for (int i = 0; i < n; i++)
 	{
-		char	   *page = pagemem_peek(refs[i].slot, &tag);
+		char	   *page;
 
+		/* pinning another record of this page may change what the slot remembers */
+		refs[i].peeked = *refs[i].slot;
+		page = pagemem_peek(&refs[i].peeked, &tag);
 		if (likely(page != NULL))
 		{
 			records[i] = (const uint8 *) page + refs[i].offset;
@@ -118,7 +122,7 @@ disk_score(HnswStore *base, const QuantQuery *query, const uint32 *nodes, int n,
 
 			copy_code(store, &refs[i], copy);
 			records[i] = copy;
-			refs[i].slot = NULL;
+			refs[i].peeked.buffer = InvalidBuffer;
 		}
 	}
 
@@ -127,7 +131,7 @@ disk_score(HnswStore *base, const QuantQuery *query, const uint32 *nodes, int n,
 	pg_read_barrier();
 	for (int i = 0; i < n; i++)
 	{
-		if (refs[i].slot != NULL && unlikely(!pagemem_unmoved(refs[i].slot, &tag)))
+		if (BufferIsValid(refs[i].peeked.buffer) && unlikely(!pagemem_unmoved(&refs[i].peeked, &tag)))
 		{
 			const uint8 *record = store->scratch;
 

@@ -121,8 +121,9 @@ extern Candidate hnsw_search_descend(HnswSearch *search, uint32 entry, int from,
 extern void hnsw_search_level(HnswSearch *search, const Candidate *entries, int nentries, int level, int ef);
 
 /*
- * Go on with a level-0 search whose results have been taken: the next ef
- * nearest among all that has not been returned.  False when nothing is left.
+ * Go on with a level-0 search as if it had been begun with a larger ef (with
+ * keep_discarded set).  False when no node was added to the results: the
+ * graph leads nowhere else.
  */
 extern bool hnsw_search_resume(HnswSearch *search, int ef);
 

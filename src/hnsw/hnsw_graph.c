@@ -154,22 +154,15 @@ bool
 hnsw_search_resume(HnswSearch *search, int ef)
 {
 	CandidateArray *pool = &search->discarded;
+	size_t		before = search->results.n;
 
 	/*
-	 * The results have been taken.  What is left is a pool of scored nodes:
-	 * those discarded, most of them never expanded, and a frontier of nodes
-	 * that were results once (expanding those goes on from where the last
-	 * round stopped).  Nodes enter the pool once, because the visited set is
-	 * kept; so a node is returned once.
+	 * As if the search had been begun with the larger ef: the nearest of the
+	 * nodes that were scored and fell out become results again.  Some of them
+	 * have been expanded before, and expanding them again finds nothing new.
 	 */
-	Assert(search->results.n == 0);
 	if (pool->n == 0 && search->frontier.n == 0)
 		return false;
-
-	/*
-	 * The frontier's nodes are in the results of former rounds, already taken;
-	 * they are expanded again below but must not be returned again.
-	 */
 	nearest_heapify(pool);
 	while (pool->n > 0 && search->results.n < (size_t) ef)
 	{
@@ -179,7 +172,7 @@ hnsw_search_resume(HnswSearch *search, int ef)
 		nearest_push(&search->frontier, c);
 	}
 	expand(search, 0, ef);
-	return search->results.n > 0;
+	return search->results.n > before;
 }
 
 void

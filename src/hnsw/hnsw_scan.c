@@ -2,14 +2,14 @@
  * hnsw_scan.c
  *		Index scans: rows in exact order of distance, as many as are asked for.
  *
- * A scan works in rounds.  A round brings a batch of candidates; their
- * estimates and error bounds say which rows must be fetched to know what is
- * nearest, and a row is returned when no candidate left in the batch can be
- * nearer.  Rounds: the usual search with ef_search; the same search gone on,
- * with ever larger ef; and, when the graph has been walked so far that
- * reading every code is cheaper (or memory runs out), passes over all codes.
- * The last find every row there is, so a query comes back short only if the
- * user limited the scan.
+ * A scan works in rounds.  A round brings candidates; their estimates and
+ * error bounds say which rows must be fetched to know what is nearest, and a
+ * row is returned when nothing at hand, and nothing that the next round is
+ * likely to bring (the margin), can be nearer.  Rounds: the usual search with
+ * ef_search; the same search gone on, with ever larger ef; and, when the graph
+ * has been walked so far that reading every code is cheaper (or memory runs
+ * out), passes over all codes.  The last find every row there is, so a query
+ * comes back short only if the user limited the scan.
  *
  * A row that a later round finds nearer than one already returned is late.
  * Strict order sets late rows aside and returns them when nothing else is
@@ -87,13 +87,14 @@ typedef struct HnswScan
 	ScanPhase	phase;
 	int			ef;				/* of the next round */
 	HnswEntry	entry;
-	CandidateArray pending;		/* by lower bound; next is at `next` */
-	size_t		next;
+	CandidateArray pending;		/* nearest_* heap by lower bound: to be fetched */
+	float	   *distances;		/* working memory of a round */
+	size_t		ndistances;
 	ExactQueue	exact;
 	ExactQueue	late;
 	double		returned_dist;	/* farthest returned, -inf at first */
-	bool		flush;			/* the batch is over: return what is fetched */
-	NodeSet		returned;		/* nodes of the batches so far */
+	NodeSet		handed;			/* results of the graph search in `pending` or fetched */
+	double		margin;			/* farther rows may not be returned yet */
 
 	/* the node whose TIDs are being fetched */
 	HnswTids	tids;
@@ -126,7 +127,7 @@ hnsw_beginscan(Relation index, int nkeys, int norderbys)
 	so->floats = palloc(sizeof(float) * so->hnsw->dim);
 	so->buffer = palloc(sizeof(float) * so->hnsw->dim);
 	candidates_init(&so->pending, context);
-	nodeset_init(&so->returned, context, hnsw_ef_search);
+	nodeset_init(&so->handed, context, hnsw_ef_search);
 	so->tids.context = context;
 	so->phase = SCAN_DONE;
 	MemoryContextSwitchTo(old);
@@ -147,16 +148,16 @@ hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int n
 	if (so->fetch != NULL)
 		row_fetch_reset(so->fetch);
 	so->phase = SCAN_FIRST;
-	so->pending.n = so->next = 0;
+	so->pending.n = 0;
 	so->exact.n = so->exact.arrivals = 0;
 	so->late.n = so->late.arrivals = 0;
 	so->returned_dist = -get_float8_infinity();
-	so->flush = false;
+	so->margin = -get_float8_infinity();
 	so->tids.n = so->next_tid = 0;
 	so->linear_started = false;
 	so->unordered_next = 0;
-	if (so->returned.n > 0)
-		nodeset_clear(&so->returned);
+	if (so->handed.n > 0)
+		nodeset_clear(&so->handed);
 }
 
 void
@@ -232,40 +233,90 @@ exact_pop(ExactQueue *queue)
 
 /* ---- Rounds ---- */
 
-static inline double
-lower_bound(const Candidate *c)
+/*
+ * Hand candidates to the fetching stage, beside those it has not fetched yet:
+ * there their distance is the lower bound.  The graph search's results grow
+ * from round to round; those handed over before are left out.
+ */
+static void
+hand_over(HnswScan *so, const Candidate *items, size_t n, bool from_graph)
 {
-	return (double) c->dist - RERANK_ERRORS * c->err;
+	CandidateArray *pending = &so->pending;
+
+	candidates_reserve(pending, n);
+	for (size_t i = 0; i < n; i++)
+	{
+		Candidate	c = items[i];
+
+		if (from_graph && !nodeset_add(&so->handed, c.node))
+			continue;
+		c.dist -= (float) RERANK_ERRORS * c.err;
+		pending->items[pending->n++] = c;
+	}
+	nearest_heapify(pending);
 }
 
-static int
-compare_lower_bound(const void *a, const void *b)
+/* The k-th smallest of n values (k from 0), which it reorders: Hoare's FIND. */
+static float
+kth_smallest(float *values, size_t n, size_t k)
 {
-	double		x = lower_bound(a);
-	double		y = lower_bound(b);
+	size_t		low = 0;
+	size_t		high = n - 1;
 
-	if (x != y)
-		return x < y ? -1 : 1;
-	return candidate_compare(a, b);
+	while (low < high)
+	{
+		float		pivot = values[low + (high - low) / 2];
+		size_t		i = low;
+		size_t		j = high;
+
+		for (;;)
+		{
+			while (values[i] < pivot)
+				i++;
+			while (values[j] > pivot)
+				j--;
+			if (i >= j)
+				break;
+			{
+				float		swap = values[i];
+
+				values[i++] = values[j];
+				values[j--] = swap;
+			}
+		}
+		/* values up to j are <= pivot, those from j + 1 on >= pivot */
+		if (values[j] > pivot)
+			j--;
+		if (k <= j)
+			high = j;
+		else
+			low = j + 1;
+	}
+	return values[k];
 }
 
-/* Hand a batch of candidates to the fetching stage; takes them from `from`. */
-static bool
-take_batch(HnswScan *so, CandidateArray *from, bool remember)
+/*
+ * Hand over the graph search's results.  Among the farther half many rows are
+ * missing that a wider search finds, and those would come late: so where a
+ * wider search may follow, rows are returned as far as the nearer half goes.
+ */
+static void
+hand_over_results(HnswScan *so)
 {
-	if (from->n == 0)
-		return false;
-	so->pending.n = 0;
-	candidates_reserve(&so->pending, from->n);
-	memcpy(so->pending.items, from->items, sizeof(Candidate) * from->n);
-	so->pending.n = from->n;
-	so->next = 0;
-	from->n = 0;
-	if (remember)
-		for (size_t i = 0; i < so->pending.n; i++)
-			(void) nodeset_add(&so->returned, so->pending.items[i].node);
-	qsort(so->pending.items, so->pending.n, sizeof(Candidate), compare_lower_bound);
-	return true;
+	CandidateArray *results = &so->search.results;
+
+	hand_over(so, results->items, results->n, true);
+	if (results->n > so->ndistances)
+	{
+		if (so->distances != NULL)
+			pfree(so->distances);
+		so->ndistances = results->capacity;
+		so->distances = MemoryContextAllocHuge(so->context, sizeof(float) * so->ndistances);
+	}
+	for (size_t i = 0; i < results->n; i++)
+		so->distances[i] = results->items[i].dist;
+	if (results->n > 0)
+		so->margin = kth_smallest(so->distances, results->n, (results->n - 1) / 2);
 }
 
 /* The query's floats, or none where no distance is defined. */
@@ -292,40 +343,12 @@ prepare_query(IndexScanDesc scan, HnswScan *so)
 	return floats != NULL;
 }
 
-static bool
-first_round(IndexScanDesc scan, HnswScan *so)
-{
-	Candidate	nearest;
-
-	/* count the scan, as every access method does */
-	vecidx_count_scan(scan);
-
-	hnsw_index_refresh(so->hnsw, scan->indexRelation, &so->entry);
-	if (!prepare_query(scan, so))
-	{
-		so->phase = SCAN_UNORDERED;
-		return false;
-	}
-	if (so->entry.node == HNSW_INVALID_NODE)
-	{
-		so->phase = SCAN_DONE;
-		return false;
-	}
-	so->ef = hnsw_ef_search;
-	so->search.keep_discarded = hnsw_iterative_scan != ITERATIVE_SCAN_OFF;
-	hnsw_search_begin(&so->search, so->query);
-	nearest = hnsw_search_descend(&so->search, so->entry.node, so->entry.level, 0);
-	hnsw_search_level(&so->search, &nearest, 1, 0, so->ef);
-	so->phase = SCAN_GRAPH;
-	return take_batch(so, &so->search.results, so->search.keep_discarded);
-}
-
 static Size
 scan_memory(const HnswScan *so)
 {
 	return (so->search.frontier.capacity + so->search.results.capacity +
 			so->search.discarded.capacity + so->pending.capacity) * sizeof(Candidate) +
-		nodeset_memory(&so->search.visited) + nodeset_memory(&so->returned) +
+		nodeset_memory(&so->search.visited) + nodeset_memory(&so->handed) +
 		(so->exact.capacity + so->late.capacity) * sizeof(ExactRow);
 }
 
@@ -343,28 +366,65 @@ scan_limited(const HnswScan *so)
 		(hnsw_max_scan_tuples > 0 && so->search.nscored >= (uint64) hnsw_max_scan_tuples);
 }
 
-static bool
+/* No more rounds: what is at hand may be returned, then the late rows. */
+static void
+finish(HnswScan *so)
+{
+	so->margin = get_float8_infinity();
+	so->phase = SCAN_LATE;
+}
+
+static void
+first_round(IndexScanDesc scan, HnswScan *so)
+{
+	Candidate	nearest;
+
+	/* count the scan, as every access method does */
+	vecidx_count_scan(scan);
+
+	hnsw_index_refresh(so->hnsw, scan->indexRelation, &so->entry);
+	if (!prepare_query(scan, so))
+	{
+		so->phase = SCAN_UNORDERED;
+		return;
+	}
+	if (so->entry.node == HNSW_INVALID_NODE)
+	{
+		so->phase = SCAN_DONE;
+		return;
+	}
+	so->ef = hnsw_ef_search;
+	so->search.keep_discarded = hnsw_iterative_scan != ITERATIVE_SCAN_OFF;
+	hnsw_search_begin(&so->search, so->query);
+	nearest = hnsw_search_descend(&so->search, so->entry.node, so->entry.level, 0);
+	hnsw_search_level(&so->search, &nearest, 1, 0, so->ef);
+	so->phase = SCAN_GRAPH;
+	hand_over_results(so);
+}
+
+static void
 graph_round(HnswScan *so)
 {
 	if (scan_limited(so))
 	{
-		so->phase = SCAN_LATE;
-		return false;
+		/* the rest of what was found, and no more */
+		finish(so);
+		return;
 	}
 	if (so->search.nscored > hnsw_node_limit(so->hnsw) / LINEAR_SHARE ||
 		(double) scan_memory(so) > memory_budget())
 	{
 		so->phase = SCAN_LINEAR;
-		return false;
+		return;
 	}
 	so->ef = Min(so->ef * 2, 1 << 20);
 	if (!hnsw_search_resume(&so->search, so->ef))
 	{
 		/* what the graph does not reach, the passes do */
 		so->phase = SCAN_LINEAR;
-		return false;
+		return;
 	}
-	return take_batch(so, &so->search.results, true);
+	hand_over_results(so);
 }
 
 /* Keep the nearest of the codes on one page that no round has returned. */
@@ -398,8 +458,8 @@ linear_page(HnswScan *so, Relation index, uint32 ordinal, CandidateArray *neares
 				continue;
 			if (so->linear_started && !candidate_before(&so->linear_last, &c))
 				continue;		/* an earlier pass had it */
-			if (nodeset_has(&so->returned, c.node))
-				continue;
+			if (nodeset_has(&so->handed, c.node))
+				continue;		/* the graph search had it */
 			if (nearest->n < so->linear_keep)
 				farthest_push(nearest, c);
 			else
@@ -410,15 +470,16 @@ linear_page(HnswScan *so, Relation index, uint32 ordinal, CandidateArray *neares
 	UnlockReleaseBuffer(buffer);
 }
 
-static bool
+static void
 linear_round(IndexScanDesc scan, HnswScan *so)
 {
 	CandidateArray *nearest = &so->search.results;
+	size_t		n;
 
 	if (scan_limited(so))
 	{
-		so->phase = SCAN_LATE;
-		return false;
+		finish(so);
+		return;
 	}
 	if (!so->linear_started)
 		so->linear_keep = Max((size_t) LINEAR_FIRST, (size_t) so->ef);
@@ -436,14 +497,27 @@ linear_round(IndexScanDesc scan, HnswScan *so)
 		CHECK_FOR_INTERRUPTS();
 		linear_page(so, scan->indexRelation, ordinal, nearest);
 	}
-	if (nearest->n == 0)
+	n = nearest->n;
+	if (n == 0)
 	{
-		so->phase = SCAN_LATE;
-		return false;
+		finish(so);
+		return;
 	}
+	hand_over(so, nearest->items, n, false);
 	so->linear_last = nearest->items[0];
 	so->linear_started = true;
-	return take_batch(so, nearest, false);
+	if (n < so->linear_keep)
+		finish(so);				/* that was all */
+	else
+	{
+		/* nodes beyond the last one kept may be nearer than their estimates */
+		float		err = 0;
+
+		for (size_t i = 0; i < n; i++)
+			err = Max(err, nearest->items[i].err);
+		so->margin = so->linear_last.dist - RERANK_ERRORS * err;
+	}
+	nearest->n = 0;
 }
 
 /* ---- Fetching ---- */
@@ -516,13 +590,13 @@ fetch_one(IndexScanDesc scan, HnswScan *so)
 	CHECK_FOR_INTERRUPTS();
 	if (so->next_tid >= so->tids.n)
 	{
-		Candidate  *c = &so->pending.items[so->next++];
+		Candidate	c = nearest_pop(&so->pending);
 
-		(void) hnsw_disk_read_tids(&so->store, c->node, &so->tids);
+		(void) hnsw_disk_read_tids(&so->store, c.node, &so->tids);
 		so->next_tid = 0;
 		if (so->tids.n == 0)
 			return;
-		so->tid_bound = exact_in_index ? index_exact(so, c->node) : lower_bound(c);
+		so->tid_bound = exact_in_index ? index_exact(so, c.node) : c.dist;
 	}
 	if (exact_in_index)
 	{
@@ -547,8 +621,8 @@ next_bound(const HnswScan *so)
 {
 	double		bound = get_float8_infinity();
 
-	if (so->next < so->pending.n)
-		bound = lower_bound(&so->pending.items[so->next]);
+	if (so->pending.n > 0)
+		bound = so->pending.items[0].dist;
 	if (so->next_tid < so->tids.n)
 		bound = Min(bound, so->tid_bound);
 	return bound;
@@ -557,7 +631,7 @@ next_bound(const HnswScan *so)
 static bool
 batch_left(const HnswScan *so)
 {
-	return so->next < so->pending.n || so->next_tid < so->tids.n;
+	return so->pending.n > 0 || so->next_tid < so->tids.n;
 }
 
 static bool
@@ -615,10 +689,15 @@ hnsw_gettuple(IndexScanDesc scan, ScanDirection dir)
 			return next_unordered(scan, so);
 
 		/* fetch until the nearest fetched row cannot be beaten */
-		while (batch_left(so) &&
-			   (so->exact.n == 0 || next_bound(so) < so->exact.rows[0].dist))
+		while (batch_left(so))
+		{
+			double		bound = next_bound(so);
+
+			if (bound > so->margin || (so->exact.n > 0 && bound >= so->exact.rows[0].dist))
+				break;
 			fetch_one(scan, so);
-		if (so->exact.n > 0)
+		}
+		if (so->exact.n > 0 && so->exact.rows[0].dist <= so->margin)
 		{
 			ExactRow	row = exact_pop(&so->exact);
 
@@ -629,13 +708,13 @@ hnsw_gettuple(IndexScanDesc scan, ScanDirection dir)
 		switch (so->phase)
 		{
 			case SCAN_FIRST:
-				(void) first_round(scan, so);
+				first_round(scan, so);
 				break;
 			case SCAN_GRAPH:
-				(void) graph_round(so);
+				graph_round(so);
 				break;
 			case SCAN_LINEAR:
-				(void) linear_round(scan, so);
+				linear_round(scan, so);
 				break;
 			case SCAN_LATE:
 				if (so->late.n > 0)

@@ -95,9 +95,11 @@ disk_score(HnswStore *base, const QuantQuery *query, const uint32 *nodes, int n,
 
 	if (n <= 0)
 		return;
+	/* first all of them: learning that the index has grown moves the page memory */
+	for (int i = 0; i < n; i++)
+		check_node(store, nodes[i]);
 	for (int i = 0; i < n; i++)
 	{
-		check_node(store, nodes[i]);
 		refs[i] = locate_code(hnsw, nodes[i]);
 		pagemem_prefetch(refs[i].slot, refs[i].offset, hnsw->code_size);
 	}

@@ -946,10 +946,11 @@ add_chunk(HnswDiskStore *store, uint32 node, Buffer buffer, ItemPointer tid, int
 	chunk->ntids = 1;
 	chunk->tids[0] = *tid;
 
+	/* replay locks the pages in this order: as scans do, or they deadlock on a standby */
 	page_change_begin(&change, store->index, store->building);
-	where = put_extra(store, &change, extra, chunk, size);
 	adjacency = HnswPageGetAdjacency(page_change_register(&change, buffer, false), store->hnsw,
 									 HnswAdjacencySlot(store->hnsw, node));
+	where = put_extra(store, &change, extra, chunk, size);
 	adjacency->more = where;
 	page_change_commit(&change);
 	record_free_space(store, extra);

@@ -177,12 +177,13 @@ unlink_chunk(VacuumState *state, Buffer adjacency_buffer, uint32 node, ItemPoint
 	extra = hnsw_disk_extra_item(&state->disk, where, HNSW_EXTRA_TIDS, node, BUFFER_LOCK_EXCLUSIVE, &item);
 	next = ((HnswTidChunk) item)->next;
 
+	/* the adjacency page first: replay locks the pages in this order, on a standby against scans */
 	page_change_begin(&change, state->index, false);
-	page = page_change_register(&change, extra, false);
 	if (!ItemPointerIsValid(previous))
 		HnswPageGetAdjacency(page_change_register(&change, adjacency_buffer, false), hnsw,
 							 HnswAdjacencySlot(hnsw, node))->more = next;
-	else
+	page = page_change_register(&change, extra, false);
+	if (ItemPointerIsValid(previous))
 	{
 		before_page = BufferIsValid(before) ? page_change_register(&change, before, false) : page;
 		((HnswTidChunk) PageGetItem(before_page,

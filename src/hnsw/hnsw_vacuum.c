@@ -166,7 +166,8 @@ unlink_chunk(VacuumState *state, Buffer adjacency_buffer, uint32 node, ItemPoint
 	Buffer		extra;
 	PageChange	change;
 	Page		page;
-	Page		before_page = NULL;
+	Page		before_page;
+	HnswAdjacency adjacency;
 	ItemPointerData next;
 	void	   *item;
 
@@ -177,13 +178,17 @@ unlink_chunk(VacuumState *state, Buffer adjacency_buffer, uint32 node, ItemPoint
 	extra = hnsw_disk_extra_item(&state->disk, where, HNSW_EXTRA_TIDS, node, BUFFER_LOCK_EXCLUSIVE, &item);
 	next = ((HnswTidChunk) item)->next;
 
-	/* the adjacency page first: replay locks the pages in this order, on a standby against scans */
+	/*
+	 * The adjacency page in any case, and first: replay locks the pages in this
+	 * order, and so keeps away from a chain that a scan on a standby reads.
+	 */
 	page_change_begin(&change, state->index, false);
-	if (!ItemPointerIsValid(previous))
-		HnswPageGetAdjacency(page_change_register(&change, adjacency_buffer, false), hnsw,
-							 HnswAdjacencySlot(hnsw, node))->more = next;
+	adjacency = HnswPageGetAdjacency(page_change_register(&change, adjacency_buffer, false), hnsw,
+									 HnswAdjacencySlot(hnsw, node));
 	page = page_change_register(&change, extra, false);
-	if (ItemPointerIsValid(previous))
+	if (!ItemPointerIsValid(previous))
+		adjacency->more = next;
+	else
 	{
 		before_page = BufferIsValid(before) ? page_change_register(&change, before, false) : page;
 		((HnswTidChunk) PageGetItem(before_page,

@@ -208,8 +208,11 @@ extern HnswIndex *hnsw_index_open(Relation index, MemoryContext user, HnswEntry 
 /* Read the entry point (and growth) again. */
 extern void hnsw_index_refresh(HnswIndex *hnsw, Relation index, HnswEntry *entry);
 
-/* What is wrong with a metapage by itself, NULL if nothing. */
+/* What is wrong with a metapage's options, sizes and extents; NULL if nothing. */
 extern const char *hnsw_meta_problem(const HnswMetaPageData *meta);
+
+/* Raise an error unless block 0 can be trusted, pointers to nodes included. */
+extern void hnsw_meta_check(Relation index, Page page);
 extern void hnsw_index_absorb(HnswIndex *hnsw, const HnswMetaPageData *meta);
 
 /* First number that is no node (some below may not be either). */

@@ -181,7 +181,6 @@ check_meta(HnswCheck *c)
 	char	   *page = c->page.data;
 	const HnswMetaPageData *meta = &c->meta;
 	const char *problem;
-	uint32		ncentre;
 
 	if (c->out->nblocks == 0)
 	{
@@ -198,9 +197,6 @@ check_meta(HnswCheck *c)
 	}
 	if (problem == NULL && meta->metric != vecidx_opclass(c->out->index)->metric)
 		problem = "metric is not the operator class's";
-	ncentre = (meta->dim + HNSW_CENTRE_PER_PAGE - 1) / HNSW_CENTRE_PER_PAGE;
-	if (problem == NULL && meta->ncentre_blocks != (meta->has_centre ? ncentre : 0))
-		problem = "impossible number of centre pages";
 	if (problem != NULL)
 	{
 		vecidx_check_report(c->out, HNSW_META_BLOCK, -1, "%s", problem);

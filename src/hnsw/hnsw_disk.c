@@ -389,9 +389,15 @@ hnsw_disk_try_tids(HnswDiskStore *store, uint32 node, HnswTids *tids)
 static Buffer
 lock_meta(HnswDiskStore *store, int lockmode, HnswMetaPage *meta)
 {
-	Buffer		buffer = vecidx_read(store->index, HNSW_META_BLOCK, lockmode,
-									 VECIDX_PAGE_META, HNSW_VERSION);
+	Buffer		buffer = ReadBuffer(store->index, HNSW_META_BLOCK);
 
+	LockBuffer(buffer, lockmode);
+
+	/*
+	 * The whole of it: with the lock held, check_node() could not look again
+	 * whether a node exists without waiting for itself.
+	 */
+	hnsw_meta_check(store->index, BufferGetPage(buffer));
 	*meta = HnswPageGetMeta(BufferGetPage(buffer));
 	hnsw_index_absorb(store->hnsw, *meta);
 	return buffer;

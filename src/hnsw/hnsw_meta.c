@@ -85,16 +85,36 @@ hnsw_meta_problem(const HnswMetaPageData *meta)
 		return "metapage holds impossible extents";
 	if ((uint64) meta->code_pages * meta->codes_per_page >= HNSW_INVALID_NODE)
 		return "metapage holds an impossible number of nodes";
+	if (meta->ncentre_blocks !=
+		(meta->has_centre ? (meta->dim + HNSW_CENTRE_PER_PAGE - 1) / HNSW_CENTRE_PER_PAGE : 0) ||
+		meta->centre_block >= MaxBlockNumber - meta->ncentre_blocks)
+		return "metapage holds impossible centre pages";
 	return NULL;
 }
 
-static void
-check_meta(Relation index, Page page)
+/* The nodes that a metapage of possible sizes points to. */
+static const char *
+pointer_problem(const HnswMetaPageData *meta)
+{
+	uint32		limit = meta->code_pages * meta->codes_per_page;
+
+	if (meta->entry != HNSW_INVALID_NODE &&
+		(meta->entry >= limit || meta->entry_level > (uint32) hnsw_max_level(meta->m)))
+		return "entry point does not exist";
+	if (meta->free_head != HNSW_INVALID_NODE && meta->free_head >= limit)
+		return "free list begins with a node that does not exist";
+	return NULL;
+}
+
+void
+hnsw_meta_check(Relation index, Page page)
 {
 	const char *problem = vecidx_page_problem(page, VECIDX_PAGE_META, HNSW_VERSION);
 
 	if (problem == NULL)
 		problem = hnsw_meta_problem(HnswPageGetMeta(page));
+	if (problem == NULL)
+		problem = pointer_problem(HnswPageGetMeta(page));
 	if (problem == NULL)
 		return;
 	if (!PageIsNew(page) &&
@@ -145,7 +165,7 @@ hnsw_index_refresh(HnswIndex *hnsw, Relation index, HnswEntry *entry)
 	HnswMetaPage meta;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	check_meta(index, BufferGetPage(buffer));
+	hnsw_meta_check(index, BufferGetPage(buffer));
 	meta = HnswPageGetMeta(BufferGetPage(buffer));
 	hnsw_index_absorb(hnsw, meta);
 	if (entry != NULL)
@@ -260,7 +280,7 @@ hnsw_index_open(Relation index, MemoryContext user, HnswEntry *entry)
 	callback = MemoryContextAlloc(user, sizeof(MemoryContextCallback));
 	buffer = ReadBuffer(index, HNSW_META_BLOCK);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	check_meta(index, BufferGetPage(buffer));
+	hnsw_meta_check(index, BufferGetPage(buffer));
 	meta = HnswPageGetMeta(BufferGetPage(buffer));
 
 	slot = hash_search(remembered, &locator, HASH_FIND, NULL);

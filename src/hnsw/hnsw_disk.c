@@ -600,6 +600,9 @@ place_with_meta(HnswDiskStore *store, uint32 seen_code_pages, bool expect_empty,
 		UnlockReleaseBuffer(place->meta);
 		return false;
 	}
+	/* the free list may have run dry meanwhile: a page is to be full before the next begins */
+	if (place_on_last_page(store, place))
+		return true;
 	ensure_extents(store, place->meta);
 	place->node = seen_code_pages * hnsw->codes_per_page;
 	place->from_free_list = false;

@@ -1,0 +1,241 @@
+-- the hnsw access method: options, plans, results, kinds of tables
+
+-- vectors on a deterministic pseudo-random path, the same everywhere
+CREATE FUNCTION hnsw_vec(i int, dim int) RETURNS vector LANGUAGE sql IMMUTABLE AS
+$$ SELECT array_agg((((i::bigint * 7919 + j * 104729 + i::bigint * j * 31) * 2654435761 % 4294967296 + 4294967296) % 4294967296 % 2001 - 1000)::float4 / 1000 ORDER BY j)::vector
+   FROM generate_series(1, dim) j $$;
+
+-- whether an index scan gives the k nearest distances that a sort gives
+CREATE FUNCTION hnsw_recall(tab text, op text, q vector, k int) RETURNS float8 LANGUAGE plpgsql AS $$
+DECLARE
+	found float8[];
+	exact float8[];
+	plan text;
+BEGIN
+	PERFORM set_config('enable_seqscan', 'off', true), set_config('enable_indexscan', 'on', true);
+	EXECUTE format('EXPLAIN SELECT v FROM %s ORDER BY v %s %L LIMIT %s', tab, op, q, k) INTO plan;
+	EXECUTE format('SELECT array(SELECT v %2$s %3$L FROM %1$s ORDER BY v %2$s %3$L LIMIT %4$s)', tab, op, q, k) INTO found;
+	PERFORM set_config('enable_seqscan', 'on', true), set_config('enable_indexscan', 'off', true);
+	EXECUTE format('SELECT array(SELECT v %2$s %3$L FROM %1$s WHERE v IS NOT NULL ORDER BY 1 LIMIT %4$s)', tab, op, q, k) INTO exact;
+	PERFORM set_config('enable_seqscan', 'off', true), set_config('enable_indexscan', 'on', true);
+	IF found <> (SELECT array_agg(d ORDER BY d) FROM unnest(found) d) THEN
+		RAISE 'not in order: %', found;
+	END IF;
+	IF cardinality(found) <> cardinality(exact) THEN
+		RAISE '% rows instead of %', cardinality(found), cardinality(exact);
+	END IF;
+	RETURN (SELECT count(*) FROM unnest(found) d WHERE d <= exact[cardinality(exact)])::float8 / cardinality(exact);
+END $$;
+
+SET enable_seqscan = off;
+
+-- options
+CREATE TABLE t (id int, v vector(3));
+CREATE INDEX ON t USING hnsw (v);
+CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (m = 1);
+CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (m = 101);
+CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (ef_construction = 3);
+CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (ef_construction = 1001);
+CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (m = 16, ef_construction = 31);
+CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (quantizer = 'zip');
+CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (lists = 3);
+CREATE INDEX ON t USING hnsw (id vector_l2_ops);
+CREATE INDEX ON t USING hnsw (v vector_l2_ops, v vector_l2_ops);
+CREATE UNIQUE INDEX ON t USING hnsw (v vector_l2_ops);
+CREATE TABLE nodim (v vector);
+CREATE INDEX ON nodim USING hnsw (v vector_l2_ops);
+CREATE TABLE wide (v vector(9000));
+CREATE INDEX ON wide USING hnsw (v vector_l2_ops) WITH (quantizer = 'none');
+CREATE INDEX ON wide USING hnsw (v vector_l2_ops) WITH (quantizer = 'sq8');
+CREATE INDEX ON wide USING hnsw (v vector_l2_ops);
+DROP TABLE nodim, wide;
+
+-- settings
+SHOW hnsw.ef_search;
+SHOW hnsw.iterative_scan;
+SHOW hnsw.max_scan_tuples;
+SHOW hnsw.scan_mem_multiplier;
+SET hnsw.ef_search = 0;
+SET hnsw.ef_search = 100001;
+SET hnsw.iterative_scan = 'on';
+SET hnsw.nonsense = 1;
+SET vecidx.simd = 'mmx';
+
+-- operator classes
+SELECT opcname, amvalidate(oid) FROM pg_opclass
+WHERE opcmethod = (SELECT oid FROM pg_am WHERE amname = 'hnsw') ORDER BY 1;
+
+-- empty, one row, equal rows, NULLs
+CREATE INDEX t_l2 ON t USING hnsw (v vector_l2_ops);
+SELECT * FROM t ORDER BY v <-> '[1,2,3]' LIMIT 5;
+INSERT INTO t VALUES (1, '[1,2,3]');
+SELECT * FROM t ORDER BY v <-> '[0,0,0]' LIMIT 5;
+INSERT INTO t VALUES (2, '[1,2,3]'), (3, NULL), (4, '[1,2,3]'), (5, '[3,3,3]'), (6, '[0,0,0]');
+SELECT id, v <-> '[1,2,3]' AS d FROM t ORDER BY v <-> '[1,2,3]', id LIMIT 10;
+EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY v <-> '[1,2,3]' LIMIT 3;
+SELECT count(*) FROM (SELECT id FROM t ORDER BY v <-> NULL LIMIT 10) s;
+SELECT count(*) FROM (SELECT id FROM t ORDER BY v <-> (SELECT NULL::vector) LIMIT 10) s;
+SELECT id FROM t ORDER BY v <-> '[1,2]' LIMIT 1;
+INSERT INTO t VALUES (7, '[1,2]');
+DELETE FROM t;
+VACUUM t;
+SELECT count(*) FROM (SELECT id FROM t ORDER BY v <-> '[1,2,3]' LIMIT 10) s;
+INSERT INTO t VALUES (8, '[9,9,9]');
+SELECT id FROM t ORDER BY v <-> '[1,2,3]' LIMIT 10;
+TRUNCATE t;
+SELECT count(*) FROM (SELECT id FROM t ORDER BY v <-> '[1,2,3]' LIMIT 10) s;
+-- a scan that is not by distance is not for this index
+SELECT count(*) FROM t;
+DROP TABLE t;
+
+-- cosine: zero vectors are left to other plans
+CREATE TABLE t (id int, v vector(3));
+INSERT INTO t VALUES (1, '[1,0,0]'), (2, '[0,0,0]'), (3, '[0,1,0]'), (4, '[2,0,0]');
+CREATE INDEX ON t USING hnsw (v vector_cosine_ops);
+INSERT INTO t VALUES (5, '[0,0,0]'), (6, '[-1,0,0]');
+SELECT id, round((v <=> '[1,0.1,0]')::numeric, 4) FROM t ORDER BY v <=> '[1,0.1,0]' LIMIT 10;
+SELECT count(*) FROM (SELECT id FROM t ORDER BY v <=> '[0,0,0]' LIMIT 10) s;
+SET enable_seqscan = on;
+SET enable_indexscan = off;
+SELECT count(*) FROM (SELECT id FROM t ORDER BY v <=> '[1,0.1,0]' LIMIT 10) s;
+RESET enable_indexscan;
+SET enable_seqscan = off;
+DROP TABLE t;
+
+-- every metric and quantizer, built and inserted, against a sort
+DO $$
+DECLARE
+	c record;
+	r float8;
+BEGIN
+	FOR c IN SELECT * FROM (VALUES ('vector_l2_ops', '<->'), ('vector_ip_ops', '<#>'),
+							('vector_cosine_ops', '<=>'), ('vector_l1_ops', '<+>')) o (opclass, op),
+						   (VALUES ('none'), ('rabitq4'), ('sq8')) z (quantizer), (VALUES (7), (48)) d (dim)
+	LOOP
+		EXECUTE format('CREATE TEMP TABLE m (id int, v vector(%s))', c.dim);
+		EXECUTE format('INSERT INTO m SELECT i, hnsw_vec(i, %s) FROM generate_series(1, 600) i', c.dim);
+		EXECUTE format('CREATE INDEX ON m USING hnsw (v %s) WITH (quantizer = %L)', c.opclass, c.quantizer);
+		EXECUTE format('INSERT INTO m SELECT i, hnsw_vec(i, %s) FROM generate_series(601, 1000) i', c.dim);
+		DELETE FROM m WHERE id % 10 = 0;
+		SELECT avg(hnsw_recall('m', c.op, hnsw_vec(-i, c.dim), 10)) INTO r FROM generate_series(1, 20) i;
+		IF r < 0.9 THEN
+			RAISE 'recall % with % % %', r, c.opclass, c.quantizer, c.dim;
+		END IF;
+		-- all rows come out, each once
+		IF hnsw_recall('m', c.op, hnsw_vec(-1, c.dim), 300) < 0.9 THEN
+			RAISE 'recall with % % %', c.opclass, c.quantizer, c.dim;
+		END IF;
+		IF (SELECT count(*) <> 900 OR count(DISTINCT id) <> 900 FROM
+				(SELECT id FROM m ORDER BY CASE WHEN c.op = '<->' THEN v <-> hnsw_vec(-1, c.dim) ELSE 0 END LIMIT 5000) s) THEN
+			RAISE 'rows lost with % % %', c.opclass, c.quantizer, c.dim;
+		END IF;
+		DROP TABLE m;
+	END LOOP;
+END $$;
+
+-- more rows than ef_search, conditions, limits on the scan
+CREATE TABLE t (id int PRIMARY KEY, v vector(16));
+INSERT INTO t SELECT i, hnsw_vec(i, 16) FROM generate_series(1, 3000) i;
+CREATE INDEX t_v ON t USING hnsw (v vector_l2_ops) WITH (m = 8, ef_construction = 32);
+SET hnsw.ef_search = 10;
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM t ORDER BY v <-> hnsw_vec(-3, 16) LIMIT 4000) s;
+SELECT count(*) FROM (SELECT id FROM t WHERE id % 500 = 7 ORDER BY v <-> hnsw_vec(-3, 16) LIMIT 10) s;
+SELECT count(*) FROM (SELECT id FROM t WHERE id = 1234 ORDER BY v <-> hnsw_vec(-3, 16) LIMIT 10) s;
+SELECT count(*) FROM (SELECT id FROM t WHERE id < 0 ORDER BY v <-> hnsw_vec(-3, 16) LIMIT 10) s;
+SELECT hnsw_recall('t', '<->', hnsw_vec(-3, 16), 1000) > 0.9 AS good;
+SET hnsw.iterative_scan = off;
+SELECT count(*) FROM (SELECT id FROM t ORDER BY v <-> hnsw_vec(-3, 16) LIMIT 4000) s;
+SET hnsw.iterative_scan = relaxed_order;
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM t ORDER BY v <-> hnsw_vec(-3, 16) LIMIT 4000) s;
+RESET hnsw.iterative_scan;
+SET hnsw.max_scan_tuples = 100;
+SELECT count(*) < 3000 AS limited FROM (SELECT id FROM t ORDER BY v <-> hnsw_vec(-3, 16) LIMIT 4000) s;
+RESET hnsw.max_scan_tuples;
+SET work_mem = '64kB';
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM t ORDER BY v <-> hnsw_vec(-3, 16) LIMIT 4000) s;
+RESET work_mem;
+RESET hnsw.ef_search;
+
+-- rescans: nested loops, cursors
+SELECT count(*), count(DISTINCT id) FROM generate_series(1, 40) q,
+	LATERAL (SELECT t.id FROM t ORDER BY v <-> hnsw_vec(q * 50, 16) LIMIT 1) n WHERE n.id = q * 50;
+BEGIN;
+DECLARE c CURSOR FOR SELECT v <-> hnsw_vec(5, 16) = 0 AS same FROM t ORDER BY v <-> hnsw_vec(5, 16);
+FETCH 1 FROM c;
+-- what comes after the cursor's snapshot stays out of it
+INSERT INTO t SELECT 10000 + i, hnsw_vec(5, 16) FROM generate_series(1, 20) i;
+DELETE FROM t WHERE id = 6;
+FETCH 3 FROM c;
+MOVE ALL IN c;
+CLOSE c;
+ROLLBACK;
+PREPARE p (vector) AS SELECT id FROM t ORDER BY v <-> $1 LIMIT 1;
+EXECUTE p (hnsw_vec(17, 16));
+EXECUTE p (hnsw_vec(18, 16));
+DEALLOCATE p;
+
+-- updates: HOT and not
+UPDATE t SET id = -id WHERE id = 17;
+SELECT id FROM t ORDER BY v <-> hnsw_vec(17, 16) LIMIT 1;
+UPDATE t SET v = hnsw_vec(99999, 16) WHERE id = 18;
+SELECT id FROM t ORDER BY v <-> hnsw_vec(99999, 16) LIMIT 1;
+SELECT id = 18 FROM t ORDER BY v <-> hnsw_vec(18, 16) LIMIT 1;
+DROP TABLE t;
+
+-- partial, expression, partitioned, unlogged
+CREATE TABLE t (id int, v vector(4), a float8[]);
+INSERT INTO t SELECT i, hnsw_vec(i, 4), hnsw_vec(i, 5)::float4[]::float8[] FROM generate_series(1, 500) i;
+CREATE INDEX t_part ON t USING hnsw (v vector_l2_ops) WHERE id <= 100;
+SELECT id FROM t WHERE id <= 100 ORDER BY v <-> hnsw_vec(7, 4) LIMIT 1;
+SELECT count(*) FROM (SELECT id FROM t WHERE id <= 100 ORDER BY v <-> hnsw_vec(7, 4) LIMIT 500) s;
+CREATE INDEX t_expr ON t USING hnsw ((a::vector(5)) vector_l2_ops) WITH (quantizer = 'rabitq4');
+EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY a::vector(5) <-> hnsw_vec(8, 5) LIMIT 2;
+SELECT id FROM t ORDER BY a::vector(5) <-> hnsw_vec(8, 5) LIMIT 1;
+INSERT INTO t SELECT i, hnsw_vec(i, 4), hnsw_vec(i, 5)::float4[]::float8[] FROM generate_series(501, 600) i;
+SELECT id FROM t ORDER BY a::vector(5) <-> hnsw_vec(555, 5) LIMIT 1;
+DROP TABLE t;
+
+CREATE TABLE t (id int, v vector(4)) PARTITION BY RANGE (id);
+CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (1) TO (100);
+CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (100) TO (1000);
+CREATE INDEX ON t USING hnsw (v vector_l2_ops);
+INSERT INTO t SELECT i, hnsw_vec(i, 4) FROM generate_series(1, 500) i;
+EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY v <-> hnsw_vec(50, 4) LIMIT 2;
+SELECT id FROM t ORDER BY v <-> hnsw_vec(50, 4) LIMIT 1;
+SELECT id FROM t ORDER BY v <-> hnsw_vec(450, 4) LIMIT 1;
+DROP TABLE t;
+
+CREATE UNLOGGED TABLE t (id int, v vector(4));
+INSERT INTO t SELECT i, hnsw_vec(i, 4) FROM generate_series(1, 200) i;
+CREATE INDEX t_v ON t USING hnsw (v vector_ip_ops);
+INSERT INTO t SELECT i, hnsw_vec(i, 4) FROM generate_series(201, 300) i;
+SELECT hnsw_recall('t', '<#>', hnsw_vec(-5, 4), 20) > 0.9 AS good;
+REINDEX INDEX CONCURRENTLY t_v;
+SELECT hnsw_recall('t', '<#>', hnsw_vec(-5, 4), 20) > 0.9 AS good;
+DROP INDEX t_v;
+CREATE INDEX CONCURRENTLY t_v ON t USING hnsw (v vector_l2_ops);
+SELECT hnsw_recall('t', '<->', hnsw_vec(-5, 4), 20) > 0.9 AS good;
+DROP TABLE t;
+
+-- a graph that outgrows maintenance_work_mem
+CREATE TABLE t (id int, v vector(64));
+INSERT INTO t SELECT i, hnsw_vec(i, 64) FROM generate_series(1, 8000) i;
+SET maintenance_work_mem = '1MB';
+SET client_min_messages = warning;
+CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (m = 8, ef_construction = 16);
+RESET client_min_messages;
+RESET maintenance_work_mem;
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM t ORDER BY v <-> hnsw_vec(-3, 64) LIMIT 10000) s;
+SELECT avg(hnsw_recall('t', '<->', hnsw_vec(i * 100, 64), 1)) >= 0.8 AS good FROM generate_series(1, 20) i;
+DROP TABLE t;
+
+-- values that overflow: no error, no row lost
+CREATE TABLE t (id int, v vector(40));
+INSERT INTO t SELECT i, array_fill(CASE WHEN i % 2 = 0 THEN 3e38 ELSE -3e38 END::float4, ARRAY[40])::vector FROM generate_series(1, 10) i;
+INSERT INTO t SELECT i, hnsw_vec(i, 40) FROM generate_series(11, 20) i;
+INSERT INTO t SELECT i, array_fill(1e-38::float4, ARRAY[40])::vector FROM generate_series(21, 25) i;
+CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (quantizer = 'rabitq4');
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM t ORDER BY v <-> hnsw_vec(1, 40) LIMIT 100) s;
+DROP TABLE t;
+
+DROP FUNCTION hnsw_recall, hnsw_vec;

@@ -32,6 +32,15 @@ typedef RelFileNode VecidxLocator;
 #define vecidx_tags_equal(a, b) BUFFERTAGS_EQUAL(*(a), *(b))
 #endif
 
+/*
+ * A server built by gcc has its headers say gnu_printf, a name that clang does
+ * not know.
+ */
+#ifdef __clang__
+#undef PG_PRINTF_ATTRIBUTE
+#define PG_PRINTF_ATTRIBUTE printf
+#endif
+
 /* spelled as a prefix from 18 on */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()

@@ -322,6 +322,15 @@ hnsw_link_back(HnswSelect *select, HnswStore *store, uint32 neighbour, uint32 no
 	/* others won every time; the node is reachable through its other neighbours */
 }
 
+static bool
+links_contain(const HnswLinks *links, uint32 node)
+{
+	for (int i = 0; i < links->n; i++)
+		if (links->nodes[i] == node)
+			return true;
+	return false;
+}
+
 void
 hnsw_link_orphan(HnswSelect *select, HnswStore *store, uint32 node)
 {
@@ -337,6 +346,9 @@ hnsw_link_orphan(HnswSelect *select, HnswStore *store, uint32 node)
 
 		if (store->get_links(store, own.nodes[i], 0, &old) != HNSW_NODE_USED)
 			continue;
+		/* linked meanwhile: by its own insert, if it is that new, or by a neighbour's mending */
+		if (links_contain(&old, node))
+			return;
 		memcpy(&links, &old, sizeof(links));
 		if (!hnsw_links_offer(select, own.nodes[i], &links, max, node))
 			continue;
@@ -351,6 +363,8 @@ hnsw_link_orphan(HnswSelect *select, HnswStore *store, uint32 node)
 
 		if (store->get_links(store, own.nodes[i], 0, &old) != HNSW_NODE_USED || old.n == 0)
 			continue;
+		if (links_contain(&old, node))
+			return;
 		memcpy(&links, &old, sizeof(links));
 		if (links.nkept == links.n)
 			links.nkept--;

@@ -272,6 +272,22 @@ extern Buffer hnsw_disk_extra_page(HnswDiskStore *store, Size size);
 extern Buffer hnsw_disk_extra_item(HnswDiskStore *store, ItemPointer where, HnswExtraKind kind,
 								   uint32 owner, int lockmode, void **item);
 
+/*
+ * Guards a walk along TID chunks against a damaged chain that runs in a ring
+ * (Brent's method: a mark that moves ahead in ever longer strides).  Step
+ * before each chunk is read.
+ */
+typedef struct HnswChainGuard
+{
+	ItemPointerData mark;		/* all zeros is invalid: there is no offset 0 */
+	uint64		steps;
+	uint64		stride;
+} HnswChainGuard;
+
+#define HNSW_CHAIN_GUARD {.stride = 1}
+
+extern void hnsw_chain_step(Relation index, HnswChainGuard *guard, ItemPointer next);
+
 /* TIDs of a node. */
 typedef struct HnswTids
 {

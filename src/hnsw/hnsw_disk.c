@@ -286,6 +286,20 @@ disk_get_links(HnswStore *base, uint32 node, int level, HnswLinks *links)
 	return state;
 }
 
+void
+hnsw_chain_step(Relation index, HnswChainGuard *guard, ItemPointer next)
+{
+	if (ItemPointerIsValid(&guard->mark) && ItemPointerEquals(&guard->mark, next))
+		vecidx_corrupted(index, ItemPointerGetBlockNumberNoCheck(next),
+						 ItemPointerGetOffsetNumberNoCheck(next), "TID chunks form a ring");
+	if (++guard->steps == guard->stride)
+	{
+		guard->mark = *next;
+		guard->steps = 0;
+		guard->stride *= 2;
+	}
+}
+
 int
 hnsw_disk_read_tids(HnswDiskStore *store, uint32 node, HnswTids *tids)
 {
@@ -297,7 +311,7 @@ hnsw_disk_read_tids(HnswDiskStore *store, uint32 node, HnswTids *tids)
 	if (state == HNSW_NODE_USED)
 	{
 		ItemPointerData next = adjacency->more;
-		uint64		nchunks = 0;
+		HnswChainGuard guard = HNSW_CHAIN_GUARD;
 
 		if (tids->tids == NULL)
 		{
@@ -311,9 +325,10 @@ hnsw_disk_read_tids(HnswDiskStore *store, uint32 node, HnswTids *tids)
 		{
 			HnswTidChunk chunk;
 			void	   *item;
-			Buffer		extra = hnsw_disk_extra_item(store, &next, HNSW_EXTRA_TIDS, node,
-													 BUFFER_LOCK_SHARE, &item);
+			Buffer		extra;
 
+			hnsw_chain_step(store->index, &guard, &next);
+			extra = hnsw_disk_extra_item(store, &next, HNSW_EXTRA_TIDS, node, BUFFER_LOCK_SHARE, &item);
 			chunk = item;
 			if (tids->n + chunk->ntids > tids->capacity)
 			{
@@ -322,9 +337,6 @@ hnsw_disk_read_tids(HnswDiskStore *store, uint32 node, HnswTids *tids)
 			}
 			memcpy(tids->tids + tids->n, chunk->tids, sizeof(ItemPointerData) * chunk->ntids);
 			tids->n += chunk->ntids;
-			/* no chain has more chunks than the index has line pointers */
-			if (++nchunks > (uint64) RelationGetNumberOfBlocks(store->index) * MaxIndexTuplesPerPage)
-				vecidx_corrupted(store->index, BufferGetBlockNumber(extra), -1, "TID chunks form a ring");
 			next = chunk->next;
 			UnlockReleaseBuffer(extra);
 		}

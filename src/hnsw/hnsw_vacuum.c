@@ -209,16 +209,20 @@ clean_chain(VacuumState *state, Buffer buffer, uint32 node)
 	ItemPointerData previous;
 	ItemPointerData where = HnswPageGetAdjacency(BufferGetPage(buffer), state->hnsw,
 												 HnswAdjacencySlot(state->hnsw, node))->more;
+	HnswChainGuard guard = HNSW_CHAIN_GUARD;
 
 	ItemPointerSetInvalid(&previous);
 	while (ItemPointerIsValid(&where))
 	{
 		void	   *item;
-		Buffer		extra = hnsw_disk_extra_item(&state->disk, &where, HNSW_EXTRA_TIDS, node,
-												 BUFFER_LOCK_EXCLUSIVE, &item);
-		ItemPointerData next = ((HnswTidChunk) item)->next;
-		int			live = clean_chunk(state, extra, &where, item, false);
+		Buffer		extra;
+		ItemPointerData next;
+		int			live;
 
+		hnsw_chain_step(state->index, &guard, &where);
+		extra = hnsw_disk_extra_item(&state->disk, &where, HNSW_EXTRA_TIDS, node, BUFFER_LOCK_EXCLUSIVE, &item);
+		next = ((HnswTidChunk) item)->next;
+		live = clean_chunk(state, extra, &where, item, false);
 		UnlockReleaseBuffer(extra);
 		if (live == 0)
 			unlink_chunk(state, buffer, node, &previous, &where);

@@ -114,7 +114,7 @@ stage_clang()
 	$as_user rm -rf "$work/clang" && $as_user cp -R "$work/tree" "$work/clang"
 	(cd "$work/clang" && $as_user rm -f $objects)
 	if run "$work/log/clang" make -s -k -j"$jobs" -C "$work/clang" CC="$clang" PG_CONFIG="$PG_CONFIG" \
-		COPT="-Werror -fsyntax-only -Wno-unknown-warning-option -Wno-ignored-optimization-argument" $objects; then
+		COPT="-Werror -Wno-unknown-warning-option -Wno-ignored-optimization-argument" $objects; then
 		finish 1 0
 	else
 		finish 0 1

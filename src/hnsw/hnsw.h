@@ -64,6 +64,9 @@ struct HnswStore
 	void		(*score) (HnswStore *store, const QuantQuery *query, const uint32 *nodes, int n,
 						  float *dist, float *err);
 
+	/* Bring a node's links on level 0 nearer: they are likely to be read soon. */
+	void		(*prefetch_links) (HnswStore *store, uint32 node);
+
 	/* Copy a node's code record (code_size bytes). */
 	void		(*get_code) (HnswStore *store, uint32 node, uint8 *code);
 
@@ -195,6 +198,7 @@ typedef struct HnswIndex
 	PageMemory	code_memory;
 	PageMemory	adjacency_memory;
 
+	struct HnswScan *spare_scan;	/* working memory for the next scan, or NULL */
 	int			nusers;			/* scans and inserts that hold a pointer */
 	MemoryContext context;
 } HnswIndex;

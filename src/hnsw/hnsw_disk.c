@@ -179,7 +179,12 @@ hnsw_disk_adjacency(HnswDiskStore *store, uint32 node, int lockmode, HnswAdjacen
 	buffer = pagemem_pin(pageslot, store->index);
 	LockBuffer(buffer, lockmode);
 	page = BufferGetPage(buffer);
-	vecidx_page_check(store->index, buffer, VECIDX_PAGE_ADJACENCY, HNSW_VERSION);
+	/* once for each buffer that the page is read into: its header and end are far from the record */
+	if (pageslot->checked != buffer)
+	{
+		vecidx_page_check(store->index, buffer, VECIDX_PAGE_ADJACENCY, HNSW_VERSION);
+		pageslot->checked = pageslot->buffer;
+	}
 	*adjacency = HnswPageGetAdjacency(page, hnsw, slot);
 	if (unlikely((char *) *adjacency + hnsw->adjacency_size > page + ((PageHeader) page)->pd_lower))
 		vecidx_corrupted(store->index, pageslot->block, slot, "no node there");
@@ -251,6 +256,19 @@ upper_level(HnswDiskStore *store, void *item, ItemPointer where, int level)
 		vecidx_corrupted(store->index, ItemPointerGetBlockNumberNoCheck(where),
 						 ItemPointerGetOffsetNumberNoCheck(where), "impossible number of links");
 	return upper;
+}
+
+static void
+disk_prefetch_links(HnswStore *base, uint32 node)
+{
+	HnswIndex  *hnsw = ((HnswDiskStore *) base)->hnsw;
+	uint32		ordinal = node / hnsw->adjacencies_per_page;
+
+	if (ordinal < hnsw->adjacency_memory.n)
+		pagemem_prefetch(&hnsw->adjacency_memory.slots[ordinal],
+						 MAXALIGN(SizeOfPageHeaderData) +
+						 (Size) (node - ordinal * hnsw->adjacencies_per_page) * hnsw->adjacency_size,
+						 hnsw->adjacency_size);
 }
 
 static int
@@ -1101,6 +1119,7 @@ hnsw_disk_store_init(HnswDiskStore *store, Relation index, HnswIndex *hnsw,
 	store->store.quantizer = &hnsw->quantizer;
 	store->store.m = hnsw->m;
 	store->store.get_links = disk_get_links;
+	store->store.prefetch_links = disk_prefetch_links;
 	store->store.score = disk_score;
 	store->store.get_code = disk_get_code;
 	store->store.get_entry = disk_get_entry;

@@ -126,6 +126,9 @@ expand(HnswSearch *search, int level, int ef)
 		for (int i = 0; i < links.n; i++)
 			if (nodeset_add(&search->visited, links.nodes[i]))
 				links.nodes[n++] = links.nodes[i];
+		/* unless something nearer turns up now, this one is next */
+		if (search->frontier.n > 0 && level == 0)
+			store->prefetch_links(store, search->frontier.items[0].node);
 		if (n == 0)
 			continue;
 		store->score(store, search->query, links.nodes, n, dist, err);

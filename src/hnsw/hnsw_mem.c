@@ -65,6 +65,18 @@ mem_get_links(HnswStore *base, uint32 node, int level, HnswLinks *links)
 	return HNSW_NODE_USED;
 }
 
+static void
+mem_prefetch_links(HnswStore *base, uint32 node)
+{
+	HnswMemStore *store = (HnswMemStore *) base;
+	Size		size = sizeof(uint32) * HNSW_MAX_LINKS(base->m, 0);
+	const char *links = (const char *) store->links + node * size;
+
+	__builtin_prefetch(&store->nodes[node]);
+	for (Size i = 0; i < size; i += 64)
+		__builtin_prefetch(links + i);
+}
+
 static bool
 mem_replace_links(HnswStore *base, uint32 node, int level, const HnswLinks *old, const HnswLinks *links)
 {
@@ -215,6 +227,7 @@ hnsw_mem_init(HnswMemStore *store, const Quantizer *quantizer, int m,
 	store->store.quantizer = quantizer;
 	store->store.m = m;
 	store->store.get_links = mem_get_links;
+	store->store.prefetch_links = mem_prefetch_links;
 	store->store.score = mem_score;
 	store->store.get_code = mem_get_code;
 	store->store.get_entry = mem_get_entry;

@@ -44,6 +44,9 @@
 
 #define SCORE_BATCH 64
 
+/* Most working memory that an index keeps for its next scan. */
+#define SPARE_SCAN_BYTES (1024 * 1024)
+
 typedef enum ScanPhase
 {
 	SCAN_FIRST,					/* nothing searched yet */
@@ -73,7 +76,8 @@ typedef struct ExactQueue
 
 typedef struct HnswScan
 {
-	MemoryContext context;		/* for the scan */
+	MemoryContext context;		/* of this struct and its arrays */
+	MemoryContext scan_context; /* of the scan: ends with it, whatever happens */
 	MemoryContext row;			/* for one fetched row */
 	HnswIndex  *hnsw;
 	HnswDiskStore store;
@@ -108,29 +112,68 @@ typedef struct HnswScan
 	uint32		unordered_next; /* node to look at next */
 } HnswScan;
 
+/*
+ * Working memory outlives the scan: the next one on the index takes it over.
+ * Making it anew cost a tenth of a short query, most of it in the kernel.
+ */
+static HnswScan *
+make_scan(HnswIndex *hnsw, Relation index)
+{
+	MemoryContext context = AllocSetContextCreate(hnsw->context, "hnsw scan memory",
+												  ALLOCSET_DEFAULT_SIZES);
+	HnswScan   *so = MemoryContextAllocZero(context, sizeof(HnswScan));
+
+	so->context = context;
+	so->hnsw = hnsw;
+	hnsw_disk_store_init(&so->store, index, hnsw, context, false);
+	hnsw_search_init(&so->search, &so->store.store, context, hnsw_ef_search);
+	so->query = vecidx_alloc_aligned(context, hnsw->quantizer.query_size);
+	so->scratch = vecidx_alloc_aligned(context, hnsw->quantizer.scratch_size + 1);
+	so->floats = MemoryContextAlloc(context, sizeof(float) * hnsw->dim);
+	so->buffer = MemoryContextAlloc(context, sizeof(float) * hnsw->dim);
+	candidates_init(&so->pending, context);
+	nodeset_init(&so->handed, context, hnsw_ef_search);
+	so->tids.context = context;
+	return so;
+}
+
+/* The scan's memory context goes away: keep the working memory, or not. */
+static void
+release_scan(void *arg)
+{
+	HnswScan   *so = arg;
+
+	so->fetch = NULL;			/* was in the scan's context */
+	if (so->hnsw->spare_scan == NULL &&
+		MemoryContextMemAllocated(so->context, true) <= SPARE_SCAN_BYTES)
+		so->hnsw->spare_scan = so;
+	else
+		MemoryContextDelete(so->context);
+}
+
 IndexScanDesc
 hnsw_beginscan(Relation index, int nkeys, int norderbys)
 {
 	IndexScanDesc scan = RelationGetIndexScan(index, nkeys, norderbys);
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hnsw scan",
 												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
-	HnswScan   *so = palloc0(sizeof(HnswScan));
+	MemoryContextCallback *callback = MemoryContextAlloc(context, sizeof(MemoryContextCallback));
+	HnswEntry	entry;
+	HnswIndex  *hnsw = hnsw_index_open(index, context, &entry);
+	HnswScan   *so = hnsw->spare_scan;
 
-	so->context = context;
+	if (so != NULL)
+		hnsw->spare_scan = NULL;
+	else
+		so = make_scan(hnsw, index);
+	callback->func = release_scan;
+	callback->arg = so;
+	MemoryContextRegisterResetCallback(context, callback);
+
+	so->scan_context = context;
+	so->store.index = index;
 	so->row = AllocSetContextCreate(context, "hnsw scan row", ALLOCSET_DEFAULT_SIZES);
-	so->hnsw = hnsw_index_open(index, context, &so->entry);
-	hnsw_disk_store_init(&so->store, index, so->hnsw, context, false);
-	hnsw_search_init(&so->search, &so->store.store, context, hnsw_ef_search);
-	so->query = vecidx_alloc_aligned(context, so->hnsw->quantizer.query_size);
-	so->scratch = vecidx_alloc_aligned(context, so->hnsw->quantizer.scratch_size + 1);
-	so->floats = palloc(sizeof(float) * so->hnsw->dim);
-	so->buffer = palloc(sizeof(float) * so->hnsw->dim);
-	candidates_init(&so->pending, context);
-	nodeset_init(&so->handed, context, hnsw_ef_search);
-	so->tids.context = context;
 	so->phase = SCAN_DONE;
-	MemoryContextSwitchTo(old);
 	scan->opaque = so;
 	return scan;
 }
@@ -167,7 +210,7 @@ hnsw_endscan(IndexScanDesc scan)
 
 	if (so->fetch != NULL)
 		row_fetch_end(so->fetch);
-	MemoryContextDelete(so->context);
+	MemoryContextDelete(so->scan_context);
 	scan->opaque = NULL;
 }
 
@@ -346,10 +389,11 @@ prepare_query(IndexScanDesc scan, HnswScan *so)
 static Size
 scan_memory(const HnswScan *so)
 {
-	return (so->search.frontier.capacity + so->search.results.capacity +
-			so->search.discarded.capacity + so->pending.capacity) * sizeof(Candidate) +
-		nodeset_memory(&so->search.visited) + nodeset_memory(&so->handed) +
-		(so->exact.capacity + so->late.capacity) * sizeof(ExactRow);
+	/* what is in use: the arrays may be larger from a former scan */
+	return (so->search.frontier.n + so->search.results.n +
+			so->search.discarded.n + so->pending.n) * sizeof(Candidate) +
+		((Size) so->search.visited.n + so->handed.n) * 4 * sizeof(uint32) +
+		(so->exact.n + so->late.n) * sizeof(ExactRow);
 }
 
 static inline double
@@ -532,7 +576,7 @@ fetch_exact(IndexScanDesc scan, HnswScan *so, ItemPointer tid, double *dist)
 	MemoryContext old = MemoryContextSwitchTo(so->row);
 
 	if (so->fetch == NULL)
-		so->fetch = row_fetch_begin(scan->heapRelation, scan->indexRelation, so->context);
+		so->fetch = row_fetch_begin(scan->heapRelation, scan->indexRelation, so->scan_context);
 	found = row_fetch_value(so->fetch, tid, scan->xs_snapshot, &value, &isnull);
 	if (found && isnull)
 		found = false;

@@ -19,6 +19,9 @@ candidate_compare(const void *a, const void *b)
 	return candidate_before(y, x) ? 1 : 0;
 }
 
+/* A cleared set is no larger than this; a power of two. */
+#define NODESET_KEEP_BYTES (512 * 1024)
+
 static void
 nodeset_alloc(NodeSet *set, uint32 nslots)
 {
@@ -40,6 +43,13 @@ nodeset_init(NodeSet *set, MemoryContext context, uint32 expected)
 void
 nodeset_clear(NodeSet *set)
 {
+	/* after one huge search the next ones should not pay for its size */
+	if (nodeset_memory(set) > NODESET_KEEP_BYTES)
+	{
+		pfree(set->slots);
+		nodeset_alloc(set, NODESET_KEEP_BYTES / 4 / sizeof(uint32));
+		return;
+	}
 	memset(set->slots, 0, nodeset_memory(set));
 	set->n = 0;
 }

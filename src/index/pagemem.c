@@ -33,6 +33,7 @@ pagemem_resize(PageMemory *memory, uint32 n, MemoryContext context)
 	{
 		memory->slots[i].block = InvalidBlockNumber;
 		memory->slots[i].buffer = InvalidBuffer;
+		memory->slots[i].checked = InvalidBuffer;
 	}
 	memory->n = n;
 }

@@ -37,6 +37,7 @@ typedef struct PageSlot
 {
 	BlockNumber block;
 	Buffer		buffer;			/* InvalidBuffer: not known */
+	Buffer		checked;		/* buffer in which the page was found sound; for the owner's use */
 } PageSlot;
 
 typedef struct PageMemory

@@ -157,13 +157,13 @@ extern bool hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, 
 
 /*
  * Offer node to a neighbour's list on a level, and write the list if it
- * changes.  Gives up where others change it all the time.
+ * changes.  False if it does not (or others change it all the time).
  */
-extern void hnsw_link_back(HnswSelect *select, HnswStore *store, uint32 neighbour, uint32 node, int level);
+extern bool hnsw_link_back(HnswSelect *select, HnswStore *store, uint32 neighbour, uint32 node, int level);
 
 /*
- * Make a node's neighbours on level 0 link to it, whatever their lists say,
- * so that a search can find it.
+ * Make at least one of a node's neighbours on level 0 link to it, whatever
+ * their lists say, so that a search can find it.
  */
 extern void hnsw_link_orphan(HnswSelect *select, HnswStore *store, uint32 node);
 

@@ -207,6 +207,46 @@ write_adjacencies(BuildState *state, const HnswMetaPageData *sizes, BlockNumber 
 	}
 }
 
+/*
+ * Nodes that lost their last link when lists were pruned cannot be found by
+ * a search: make neighbours link to them.  That may take another node's last
+ * link, so it is done again, a few times.
+ */
+static void
+relink_orphans(BuildState *state)
+{
+	HnswMemStore *mem = &state->mem;
+	int			max = HNSW_MAX_LINKS(mem->store.m, 0);
+	uint8	   *linked = MemoryContextAllocHuge(state->context, (Size) mem->nnodes / 8 + 1);
+	uint32		orphans = 0;
+
+	for (int round = 0; round < 3; round++)
+	{
+		memset(linked, 0, (Size) mem->nnodes / 8 + 1);
+		for (uint32 node = 0; node < mem->nnodes; node++)
+		{
+			const uint32 *links = mem->links + (Size) node * max;
+
+			for (int i = 0; i < mem->nodes[node].nlinks; i++)
+				linked[links[i] / 8] |= (uint8) (1 << (links[i] % 8));
+		}
+		orphans = 0;
+		for (uint32 node = 0; node < mem->nnodes; node++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			if ((linked[node / 8] >> (node % 8)) & 1)
+				continue;
+			orphans++;
+			hnsw_link_orphan(&state->inserter.select, &mem->store, node);
+		}
+		ereport(DEBUG1,
+				(errmsg_internal("hnsw build: %u of %u nodes had no link to them", orphans, mem->nnodes)));
+		if (orphans == 0)
+			break;
+	}
+	pfree(linked);
+}
+
 /* Write the graph in memory to an index that has its metapage and no more. */
 static void
 write_graph(BuildState *state)
@@ -227,6 +267,8 @@ write_graph(BuildState *state)
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PROGRESS_HNSW_PHASE_WRITE);
 	if (mem->nnodes == 0)
 		return;
+
+	relink_orphans(state);
 
 	buffer = vecidx_read(state->index, HNSW_META_BLOCK, BUFFER_LOCK_SHARE, VECIDX_PAGE_META, HNSW_VERSION);
 	memcpy(sizes, HnswPageGetMeta(BufferGetPage(buffer)), sizeof(HnswMetaPageData));

@@ -303,7 +303,7 @@ hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, int max, uin
 	return true;
 }
 
-void
+bool
 hnsw_link_back(HnswSelect *select, HnswStore *store, uint32 neighbour, uint32 node, int level)
 {
 	for (int try = 0; try < MAX_LINK_TRIES; try++)
@@ -313,24 +313,16 @@ hnsw_link_back(HnswSelect *select, HnswStore *store, uint32 neighbour, uint32 no
 
 		CHECK_FOR_INTERRUPTS();
 		if (store->get_links(store, neighbour, level, &old) != HNSW_NODE_USED)
-			return;
+			return false;
 		links.n = old.n;
 		links.nkept = old.nkept;
 		memcpy(links.nodes, old.nodes, sizeof(uint32) * old.n);
 		if (!hnsw_links_offer(select, neighbour, &links, HNSW_MAX_LINKS(store->m, level), node))
-			return;
+			return false;
 		if (store->replace_links(store, neighbour, level, &old, &links))
-			return;
-	}
-	/* others won every time; the node is reachable through its other neighbours */
-}
-
-static bool
-links_contain(const HnswLinks *links, uint32 node)
-{
-	for (int i = 0; i < links->n; i++)
-		if (links->nodes[i] == node)
 			return true;
+	}
+	/* others won every time */
 	return false;
 }
 
@@ -338,42 +330,30 @@ void
 hnsw_link_orphan(HnswSelect *select, HnswStore *store, uint32 node)
 {
 	HnswLinks	own;
-	int			max = HNSW_MAX_LINKS(store->m, 0);
 	int			linked = 0;
 
 	(void) store->get_links(store, node, 0, &own);
 	for (int i = 0; i < own.n; i++)
-	{
-		HnswLinks	old;
-		HnswLinks	links;
+		linked += hnsw_link_back(select, store, own.nodes[i], node, 0);
 
-		if (store->get_links(store, own.nodes[i], 0, &old) != HNSW_NODE_USED)
-			continue;
-		/* linked meanwhile: by its own insert, if it is that new, or by a neighbour's mending */
-		if (links_contain(&old, node))
-			return;
-		memcpy(&links, &old, sizeof(links));
-		if (!hnsw_links_offer(select, own.nodes[i], &links, max, node))
-			continue;
-		if (store->replace_links(store, own.nodes[i], 0, &old, &links))
-			linked++;
-	}
-	/* all refused: the nearest gives up the last that only fills up */
+	/* all refused: one gives up the last link that only fills up */
 	for (int i = 0; linked == 0 && i < own.n; i++)
 	{
 		HnswLinks	old;
 		HnswLinks	links;
+		bool		known = false;
 
 		if (store->get_links(store, own.nodes[i], 0, &old) != HNSW_NODE_USED || old.n == 0)
 			continue;
-		if (links_contain(&old, node))
-			return;
-		memcpy(&links, &old, sizeof(links));
-		if (links.nkept == links.n)
-			links.nkept--;
+		for (int j = 0; !known && j < old.n; j++)
+			known = old.nodes[j] == node;
+		if (known)
+			return;				/* it was no orphan */
+		links.n = old.n;
+		links.nkept = Min(old.nkept, old.n - 1);
+		memcpy(links.nodes, old.nodes, sizeof(uint32) * old.n);
 		links.nodes[links.n - 1] = node;
-		if (store->replace_links(store, own.nodes[i], 0, &old, &links))
-			linked++;
+		linked += store->replace_links(store, own.nodes[i], 0, &old, &links);
 	}
 }
 

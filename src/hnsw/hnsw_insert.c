@@ -153,8 +153,14 @@ retry:
 
 	node = store->create_node(store, inserter->code, tid, level, inserter->links, false);
 	for (int l = top; l >= 0; l--)
+	{
+		int			accepted = 0;
+
 		for (int i = 0; i < inserter->links[l].n; i++)
-			hnsw_link_back(&inserter->select, store, inserter->links[l].nodes[i], node, l);
+			accepted += hnsw_link_back(&inserter->select, store, inserter->links[l].nodes[i], node, l);
+		if (l == 0 && accepted == 0)
+			hnsw_link_orphan(&inserter->select, store, node);
+	}
 	if (level > entry.level)
 		store->raise_entry(store, node, level);
 	return true;

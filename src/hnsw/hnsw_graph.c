@@ -332,6 +332,8 @@ hnsw_link_orphan(HnswSelect *select, HnswStore *store, uint32 node)
 	HnswLinks	own;
 	int			linked = 0;
 
+	if (!hnsw_links_orphans(store))
+		return;
 	(void) store->get_links(store, node, 0, &own);
 	for (int i = 0; i < own.n; i++)
 		linked += hnsw_link_back(select, store, own.nodes[i], node, 0);

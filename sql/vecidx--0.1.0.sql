@@ -345,6 +345,24 @@ CREATE OPERATOR CLASS vector_ops
 	FUNCTION 1 vector_hash(vector),
 	FUNCTION 2 vector_hash_extended(vector, bigint);
 
+-- distances of the type bit
+
+CREATE FUNCTION hamming_distance(bit, bit) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE FUNCTION jaccard_distance(bit, bit) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE OPERATOR <~> (
+	LEFTARG = bit, RIGHTARG = bit, FUNCTION = hamming_distance,
+	COMMUTATOR = <~>
+);
+
+CREATE OPERATOR <%> (
+	LEFTARG = bit, RIGHTARG = bit, FUNCTION = jaccard_distance,
+	COMMUTATOR = <%>
+);
+
 -- the access method hnsw
 
 CREATE FUNCTION hnswhandler(internal) RETURNS index_am_handler

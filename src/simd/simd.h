@@ -30,6 +30,18 @@ typedef enum SimdLevel
  */
 #define SIMD_SLACK 64
 
+/*
+ * Pairs of bit strings of nbytes bytes, nbytes >= 0, of any alignment.
+ * Nothing past the last byte is read.  Exact.
+ */
+typedef struct SimdBitKernels
+{
+	/* bits in which a and b differ */
+	uint64_t	(*hamming) (const uint8_t *a, const uint8_t *b, size_t nbytes);
+	/* counts[0] = bits that both have, counts[1] = bits that either has */
+	void		(*overlap) (const uint8_t *a, const uint8_t *b, size_t nbytes, uint64_t counts[2]);
+} SimdBitKernels;
+
 typedef struct SimdKernels
 {
 	SimdLevel	level;
@@ -93,6 +105,8 @@ typedef struct SimdKernels
 	 * machine that made it.
 	 */
 	void		(*fht_f32) (float *x, int n);
+
+	SimdBitKernels bits;
 } SimdKernels;
 
 /* Best level this processor runs (probed once). */

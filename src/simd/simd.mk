@@ -7,13 +7,16 @@
 $(SIMD_DIR)/simd_%.o: CFLAGS += -ffp-contract=off
 $(SIMD_DIR)/simd_%.bc: BITCODE_CFLAGS += -ffp-contract=off
 
-# On other architectures these two files compile to an absent level.
+# On other architectures these files compile to an absent level.
 ifneq ($(filter x86_64-% amd64-% i386-% i486-% i586-% i686-%,$(shell $(CC) -dumpmachine)),)
 SIMD_AVX2_FLAGS = -mavx2 -mfma -mf16c
 SIMD_AVX512_FLAGS = $(SIMD_AVX2_FLAGS) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
+SIMD_VPOPCNT_FLAGS = -mavx512f -mavx512bw -mavx512vpopcntdq
 
 $(SIMD_DIR)/simd_avx2.o: CFLAGS += $(SIMD_AVX2_FLAGS)
 $(SIMD_DIR)/simd_avx2.bc: BITCODE_CFLAGS += $(SIMD_AVX2_FLAGS)
 $(SIMD_DIR)/simd_avx512.o: CFLAGS += $(SIMD_AVX512_FLAGS)
 $(SIMD_DIR)/simd_avx512.bc: BITCODE_CFLAGS += $(SIMD_AVX512_FLAGS)
+$(SIMD_DIR)/simd_vpopcnt.o: CFLAGS += $(SIMD_VPOPCNT_FLAGS)
+$(SIMD_DIR)/simd_vpopcnt.bc: BITCODE_CFLAGS += $(SIMD_VPOPCNT_FLAGS)
 endif

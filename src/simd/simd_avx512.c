@@ -14,6 +14,8 @@
 
 #include <immintrin.h>
 
+#include "simd/bits_avx512.h"
+
 #define KERNEL(name) name##_avx512
 #define KERNEL_LEVEL SIMD_AVX512
 #define KERNEL_LEVEL_NAME "avx512"
@@ -156,6 +158,21 @@ vi_sum4(__m512i v0, __m512i v1, __m512i v2, __m512i v3, int32_t *out)
 	__m128i		h23 = _mm_hadd_epi32(vi_quarter(v2), vi_quarter(v3));
 
 	_mm_storeu_si128((__m128i *) out, _mm_hadd_epi32(h01, h23));
+}
+
+/* As on AVX2, for the first AVX-512 processors; the others have simd_vpopcnt.c. */
+SIMD_INLINE __m512i
+vb_count(__m512i v)
+{
+	const __m512i nibble = _mm512_set1_epi8(0x0f);
+	const __m512i ones = _mm512_broadcast_i32x4(
+		_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+	__m512i		lo = _mm512_and_si512(v, nibble);
+	__m512i		hi = _mm512_and_si512(_mm512_srli_epi16(v, 4), nibble);
+
+	return _mm512_sad_epu8(_mm512_add_epi8(_mm512_shuffle_epi8(ones, lo),
+										   _mm512_shuffle_epi8(ones, hi)),
+						   _mm512_setzero_si512());
 }
 
 #include "simd/simd_impl.h"

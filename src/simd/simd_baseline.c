@@ -165,6 +165,55 @@ vi_sum4(simde__m128i v0, simde__m128i v1, simde__m128i v2, simde__m128i v3, int3
 											 simde_mm_unpackhi_epi64(h01, h23)));
 }
 
+#define VB simde__m128i
+#define VB_BYTES 16
+
+#define vb_load(p) vi_load(p)
+#define vb_xor(a, b) simde_mm_xor_si128(a, b)
+#define vb_and(a, b) simde_mm_and_si128(a, b)
+#define vb_or(a, b) simde_mm_or_si128(a, b)
+#define vb_zero() simde_mm_setzero_si128()
+#define vb_add(a, b) simde_mm_add_epi64(a, b)
+
+#if defined(SIMDE_ARM_NEON_A64V8_NATIVE)
+
+/* NEON counts the ones of each byte */
+SIMD_INLINE simde__m128i
+vb_count(simde__m128i v)
+{
+	uint8x16_t	ones = vcntq_u8(simde__m128i_to_neon_u8(v));
+
+	return simde__m128i_from_neon_u64(vpaddlq_u32(vpaddlq_u16(vpaddlq_u8(ones))));
+}
+
+#else
+
+/* sums of two neighbouring bits, of four, of eight, all within their bytes; then across bytes */
+SIMD_INLINE simde__m128i
+vb_count(simde__m128i v)
+{
+	const simde__m128i ones = simde_mm_set1_epi8(0x55);
+	const simde__m128i twos = simde_mm_set1_epi8(0x33);
+	const simde__m128i fours = simde_mm_set1_epi8(0x0f);
+
+	v = simde_mm_sub_epi8(v, simde_mm_and_si128(simde_mm_srli_epi16(v, 1), ones));
+	v = simde_mm_add_epi8(simde_mm_and_si128(v, twos),
+						  simde_mm_and_si128(simde_mm_srli_epi16(v, 2), twos));
+	v = simde_mm_and_si128(simde_mm_add_epi8(v, simde_mm_srli_epi16(v, 4)), fours);
+	return simde_mm_sad_epu8(v, simde_mm_setzero_si128());
+}
+
+#endif
+
+SIMD_INLINE uint64_t
+vb_total(simde__m128i sums)
+{
+	uint64_t	parts[2];
+
+	simde_mm_storeu_si128((simde__m128i *) parts, sums);
+	return parts[0] + parts[1];
+}
+
 #include "simd/simd_impl.h"
 
 const SimdKernels *const simd_table_baseline = &kernels;

@@ -30,6 +30,8 @@
  *	U8Sum, u8_zero(), u8_step(sum, code, query), u8_total(sum)
  *	vi_sum(v) and, four at once, vi_sum4(v0, v1, v2, v3, out), of what
  *	u4_total() and u8_total() give
+ *
+ * Bits: those of bits_impl.h.
  */
 #include "simd/simd_tables.h"
 
@@ -497,6 +499,8 @@ KERNEL(fht_f32) (float *x, int n)
 		fht_pass2(x, n, h);
 }
 
+#include "simd/bits_impl.h"
+
 static const SimdKernels kernels = {
 	.level = KERNEL_LEVEL,
 	.name = KERNEL_LEVEL_NAME,
@@ -512,4 +516,5 @@ static const SimdKernels kernels = {
 	.l1_u8_batch = KERNEL(l1_u8_batch),
 	.l1_u4_batch = KERNEL(l1_u4_batch),
 	.fht_f32 = KERNEL(fht_f32),
+	.bits = {KERNEL(bits_hamming), KERNEL(bits_overlap)},
 };

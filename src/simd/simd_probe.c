@@ -31,6 +31,14 @@ have_f16c(void)
 	return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C) != 0;
 }
 
+/* Counts the ones of words; some processors with all of SIMD_AVX512 cannot. */
+static bool
+have_vpopcnt(void)
+{
+	__builtin_cpu_init();
+	return __builtin_cpu_supports("avx512vpopcntdq");
+}
+
 /* __builtin_cpu_supports() also asks whether the system saves the registers. */
 static bool
 cpu_runs(SimdLevel level)
@@ -56,6 +64,12 @@ cpu_runs(SimdLevel level)
 
 #else
 
+static bool
+have_vpopcnt(void)
+{
+	return false;
+}
+
 /* Elsewhere the baseline is what every machine of the architecture runs. */
 static bool
 cpu_runs(SimdLevel level)
@@ -64,6 +78,22 @@ cpu_runs(SimdLevel level)
 }
 
 #endif
+
+/* The AVX-512 table, with the best bit kernels that run here. */
+static const SimdKernels *
+avx512_table(void)
+{
+	static SimdKernels table;
+
+	if (simd_table_avx512 == NULL || simd_bits_vpopcnt == NULL || !have_vpopcnt())
+		return simd_table_avx512;
+	if (table.name == NULL)
+	{
+		table = *simd_table_avx512;
+		table.bits = *simd_bits_vpopcnt;
+	}
+	return &table;
+}
 
 const SimdKernels *
 simd_kernels_for(SimdLevel level)
@@ -82,7 +112,7 @@ simd_kernels_for(SimdLevel level)
 			table = simd_table_avx2;
 			break;
 		case SIMD_AVX512:
-			table = simd_table_avx512;
+			table = avx512_table();
 			break;
 	}
 	return table != NULL && cpu_runs(level) ? table : NULL;

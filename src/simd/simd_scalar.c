@@ -152,6 +152,27 @@ fht_f32_scalar(float *x, int n)
 	}
 }
 
+static uint64_t
+bits_hamming_scalar(const uint8_t *a, const uint8_t *b, size_t nbytes)
+{
+	uint64_t	count = 0;
+
+	for (size_t i = 0; i < nbytes; i++)
+		count += (uint64_t) __builtin_popcount(a[i] ^ b[i]);
+	return count;
+}
+
+static void
+bits_overlap_scalar(const uint8_t *a, const uint8_t *b, size_t nbytes, uint64_t counts[2])
+{
+	counts[0] = counts[1] = 0;
+	for (size_t i = 0; i < nbytes; i++)
+	{
+		counts[0] += (uint64_t) __builtin_popcount(a[i] & b[i]);
+		counts[1] += (uint64_t) __builtin_popcount(a[i] | b[i]);
+	}
+}
+
 static const SimdKernels kernels = {
 	.level = SIMD_SCALAR,
 	.name = "scalar",
@@ -167,6 +188,7 @@ static const SimdKernels kernels = {
 	.l1_u8_batch = l1_u8_batch_scalar,
 	.l1_u4_batch = l1_u4_batch_scalar,
 	.fht_f32 = fht_f32_scalar,
+	.bits = {bits_hamming_scalar, bits_overlap_scalar},
 };
 
 const SimdKernels *const simd_table_scalar = &kernels;

@@ -15,6 +15,9 @@ extern const SimdKernels *const simd_table_baseline;
 extern const SimdKernels *const simd_table_avx2;
 extern const SimdKernels *const simd_table_avx512;
 
+/* Bit kernels by VPOPCNTDQ, which not every AVX-512 processor has. */
+extern const SimdBitKernels *const simd_bits_vpopcnt;
+
 /* For primitives: inlined always, and not every instance needs them all. */
 #define SIMD_INLINE static inline __attribute__((always_inline, unused))
 

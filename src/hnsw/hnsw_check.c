@@ -2,8 +2,8 @@
  * hnsw_check.c
  *		vecidx_check() for hnsw.
  *
- * What must hold, beside what index/check.c finds (no TID twice, every row of
- * the table there):
+ * What must hold, beside what index/check.c finds (no TID twice; with heap,
+ * every TID has a row and every row a TID):
  *
  * Metapage
  *	 M1 its options are possible and its sizes follow from them;

@@ -60,6 +60,19 @@ extent_map_sound(const HnswExtentMap *map)
 	return true;
 }
 
+static bool
+extents_exist(const HnswExtentMap *map, BlockNumber nblocks)
+{
+	for (uint32 i = 0; i < map->nextents; i++)
+	{
+		uint32		end = i + 1 < map->nextents ? map->extents[i + 1].first_ordinal : map->npages;
+
+		if ((uint64) map->extents[i].first_block + (end - map->extents[i].first_ordinal) > nblocks)
+			return false;
+	}
+	return true;
+}
+
 /* Sizes that the frozen fields must give again; anything else is damage. */
 const char *
 hnsw_meta_problem(const HnswMetaPageData *meta)
@@ -220,6 +233,9 @@ load_index(Relation index, const HnswMetaPageData *meta)
 	hnsw->codes_per_page = meta->codes_per_page;
 	hnsw->adjacencies_per_page = meta->adjacencies_per_page;
 	hnsw->opclass = vecidx_opclass(index);
+	if (!extents_exist(&meta->codes, RelationGetNumberOfBlocks(index)) ||
+		!extents_exist(&meta->adjacencies, RelationGetNumberOfBlocks(index)))
+		vecidx_corrupted(index, HNSW_META_BLOCK, -1, "pages of the metapage's extents do not exist");
 	if (hnsw->opclass->metric != (Metric) meta->metric)
 		vecidx_corrupted(index, HNSW_META_BLOCK, -1, "operator class is not the one that the index was made with");
 	quant_init(&hnsw->quantizer, meta->quantizer, meta->metric, meta->dim,

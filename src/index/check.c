@@ -16,12 +16,14 @@
 #include "vecidx.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/index.h"
+#include "catalog/pg_am_d.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type_d.h"
@@ -277,11 +279,66 @@ report_tid(VecidxCheck *check, int64 encoded, const char *what)
 						RelationGetRelationName(check->heap), what);
 }
 
-/* TIDs that stand twice in the index, and rows of the table that do not stand there. */
+/* The page of the table that is being looked at, pinned. */
+typedef struct HeapPage
+{
+	BlockNumber nblocks;
+	BlockNumber block;
+	Buffer		buffer;
+} HeapPage;
+
+/*
+ * A TID that has no row, dead or alive, will get another one: the index would
+ * give that out for a vector it does not have.  TIDs come in order, so each
+ * page is read once.  Only for tables whose pages are known.
+ */
+static void
+check_row(VecidxCheck *check, HeapPage *heap, int64 encoded)
+{
+	ItemPointerData tid;
+	BlockNumber block;
+	OffsetNumber offset;
+	Page		page;
+	ItemId		item;
+	const char *problem = NULL;
+
+	if (check->heap->rd_rel->relam != HEAP_TABLE_AM_OID)
+		return;
+	itemptr_decode(&tid, encoded);
+	block = ItemPointerGetBlockNumberNoCheck(&tid);
+	offset = ItemPointerGetOffsetNumberNoCheck(&tid);
+	if (block >= heap->nblocks)
+	{
+		report_tid(check, encoded, "stands in the index and lies past the table's end");
+		return;
+	}
+	if (!BufferIsValid(heap->buffer) || heap->block != block)
+	{
+		CHECK_FOR_INTERRUPTS();
+		heap->buffer = ReleaseAndReadBuffer(heap->buffer, check->heap, block);
+		heap->block = block;
+	}
+	LockBuffer(heap->buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(heap->buffer);
+	item = PageIsNew(page) || offset > PageGetMaxOffsetNumber(page) ? NULL : PageGetItemId(page, offset);
+	if (item == NULL || !ItemIdIsUsed(item))
+		problem = "stands in the index and does not exist";
+	else if (ItemIdIsNormal(item) && HeapTupleHeaderIsHeapOnly((HeapTupleHeader) PageGetItem(page, item)))
+		problem = "stands in the index and is not the first of its HOT chain";
+	LockBuffer(heap->buffer, BUFFER_LOCK_UNLOCK);
+	if (problem != NULL)
+		report_tid(check, encoded, problem);
+}
+
+/*
+ * TIDs that stand twice in the index, TIDs without a row, and rows of the
+ * table that do not stand in the index.
+ */
 static void
 check_tids(VecidxCheck *check, bool heap)
 {
 	Tuplesortstate *rows = NULL;
+	HeapPage	page = {0, InvalidBlockNumber, InvalidBuffer};
 	int64		row = 0;
 	int64		tid = 0;
 	int64		last = -1;
@@ -293,6 +350,7 @@ check_tids(VecidxCheck *check, bool heap)
 	{
 		rows = heap_tids(check);
 		more_rows = next_tid(rows, &row);
+		page.nblocks = RelationGetNumberOfBlocks(check->heap);
 	}
 	while (!check->full && next_tid(check->tids, &tid))
 	{
@@ -300,6 +358,8 @@ check_tids(VecidxCheck *check, bool heap)
 			CHECK_FOR_INTERRUPTS();
 		if (tid == last)
 			report_tid(check, tid, "stands twice in the index");
+		else if (heap)
+			check_row(check, &page, tid);
 		last = tid;
 		while (more_rows && row < tid && !check->full)
 		{
@@ -315,6 +375,8 @@ check_tids(VecidxCheck *check, bool heap)
 		report_tid(check, row, "is missing from the index");
 		more_rows = next_tid(rows, &row);
 	}
+	if (BufferIsValid(page.buffer))
+		ReleaseBuffer(page.buffer);
 	if (rows != NULL)
 		tuplesort_end(rows);
 }

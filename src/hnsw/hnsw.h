@@ -350,10 +350,11 @@ extern void hnsw_inserter_init(HnswInserter *inserter, HnswStore *store, int ef_
 							   uint64 seed, MemoryContext context);
 
 /*
- * vector: dim floats.  Returns whether the row made a node of its own (an
- * equal vector's node may have taken its TID).
+ * vector: dim floats.  unchanged: another version of the row with the same
+ * vector is likely to be in the index.  Returns whether the row made a node of
+ * its own (an equal vector's node may have taken its TID).
  */
-extern bool hnsw_inserter_add(HnswInserter *inserter, const float *vector, ItemPointer tid);
+extern bool hnsw_inserter_add(HnswInserter *inserter, const float *vector, ItemPointer tid, bool unchanged);
 
 /* Lock that lets VACUUM wait for the inserts under way; see README.md. */
 extern void hnsw_insert_lock(Relation index);

@@ -408,7 +408,7 @@ build_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, boo
 	{
 		if (state->in_memory && !hnsw_mem_has_room(&state->mem))
 			go_to_pages(state);
-		hnsw_inserter_add(&state->inserter, floats, tid);
+		hnsw_inserter_add(&state->inserter, floats, tid, false);
 		state->nindexed++;
 		if (((int64) state->nindexed & 127) == 0)
 			pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) state->nindexed);

@@ -12,6 +12,9 @@
 #include "hnsw/hnsw.h"
 #include "miscadmin.h"
 
+/* Width of the search for a vector that should be there. */
+#define PRESENT_EF 12
+
 void
 hnsw_inserter_init(HnswInserter *inserter, HnswStore *store, int ef_construction,
 				   uint64 seed, MemoryContext context)
@@ -75,6 +78,22 @@ add_to_equal(HnswInserter *inserter, int nsorted, ItemPointer tid)
 	return false;
 }
 
+/*
+ * For a row version whose vector is said to be in the index: a narrow search
+ * finds its node, if it does.
+ */
+static bool
+add_to_present(HnswInserter *inserter, const HnswEntry *entry, ItemPointer tid)
+{
+	HnswSearch *search = &inserter->search;
+	Candidate	nearest;
+
+	hnsw_search_begin(search, inserter->query);
+	nearest = hnsw_search_descend(search, entry->node, entry->level, 0);
+	hnsw_search_level(search, &nearest, 1, 0, Min(PRESENT_EF, inserter->ef_construction));
+	return add_to_equal(inserter, sorted_results(inserter, entry->vacuuming), tid);
+}
+
 /* The first node of an empty graph; false if another backend was first. */
 static bool
 create_first(HnswInserter *inserter, ItemPointer tid, int level)
@@ -86,7 +105,7 @@ create_first(HnswInserter *inserter, ItemPointer tid, int level)
 }
 
 bool
-hnsw_inserter_add(HnswInserter *inserter, const float *vector, ItemPointer tid)
+hnsw_inserter_add(HnswInserter *inserter, const float *vector, ItemPointer tid, bool unchanged)
 {
 	HnswStore  *store = inserter->store;
 	HnswSearch *search = &inserter->search;
@@ -115,6 +134,9 @@ retry:
 			return true;
 		goto retry;
 	}
+
+	if (unchanged && add_to_present(inserter, &entry, tid))
+		return false;
 
 	hnsw_search_begin(search, inserter->query);
 	nearest = hnsw_search_descend(search, entry.node, entry.level, level);
@@ -186,7 +208,6 @@ hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relati
 
 	(void) heap;
 	(void) check;
-	(void) unchanged;
 
 	if (isnull[0])
 		return false;
@@ -214,7 +235,7 @@ hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relati
 	if (floats != NULL)
 	{
 		hnsw_insert_lock(index);
-		hnsw_inserter_add(&state->inserter, floats, tid);
+		hnsw_inserter_add(&state->inserter, floats, tid, unchanged);
 		hnsw_insert_unlock(index);
 	}
 	MemoryContextSwitchTo(old);

@@ -341,7 +341,7 @@ typedef struct HnswInserter
 	QuantQuery *query;
 	void	   *scratch;
 	uint8	   *code;
-	Candidate  *sorted;
+	CandidateArray sorted;
 	Candidate  *carried;		/* entries of the next level */
 	HnswLinks  *links;			/* HNSW_LEVEL_LIMIT + 1 levels */
 } HnswInserter;

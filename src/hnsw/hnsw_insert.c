@@ -30,18 +30,23 @@ hnsw_inserter_init(HnswInserter *inserter, HnswStore *store, int ef_construction
 	inserter->query = vecidx_alloc_aligned(context, quantizer->query_size);
 	inserter->scratch = vecidx_alloc_aligned(context, quantizer->scratch_size + 1);
 	inserter->code = vecidx_alloc_aligned(context, quantizer->code_size + SIMD_SLACK);
-	inserter->sorted = MemoryContextAlloc(context, sizeof(Candidate) * ef_construction);
+	candidates_init(&inserter->sorted, context);
 	inserter->carried = MemoryContextAlloc(context, sizeof(Candidate) * ef_construction);
 	inserter->links = MemoryContextAlloc(context, sizeof(HnswLinks) * (HNSW_LEVEL_LIMIT + 1));
 }
 
-/* The search's results, nearest first, without nodes that VACUUM is taking away. */
+/*
+ * The search's results, nearest first, without nodes that VACUUM is taking
+ * away; at most ef_construction.
+ */
 static int
 sorted_results(HnswInserter *inserter, bool check_deleted)
 {
 	CandidateArray *results = &inserter->search.results;
-	int			n = 0;
+	CandidateArray *sorted = &inserter->sorted;
 
+	sorted->n = 0;
+	candidates_reserve(sorted, results->n);
 	for (size_t i = 0; i < results->n; i++)
 	{
 		if (check_deleted)
@@ -51,10 +56,10 @@ sorted_results(HnswInserter *inserter, bool check_deleted)
 			if (inserter->store->get_links(inserter->store, results->items[i].node, 0, &links) != HNSW_NODE_USED)
 				continue;
 		}
-		inserter->sorted[n++] = results->items[i];
+		sorted->items[sorted->n++] = results->items[i];
 	}
-	qsort(inserter->sorted, n, sizeof(Candidate), candidate_compare);
-	return n;
+	qsort(sorted->items, sorted->n, sizeof(Candidate), candidate_compare);
+	return Min(sorted->n, (size_t) inserter->ef_construction);
 }
 
 /*
@@ -71,8 +76,8 @@ add_to_equal(HnswInserter *inserter, int nsorted, ItemPointer tid)
 	quant_score(inserter->query, &record, 1, &self, NULL);
 	for (int i = 0; i < nsorted; i++)
 	{
-		if (inserter->sorted[i].dist == self &&
-			inserter->store->add_tid(inserter->store, inserter->sorted[i].node, inserter->code, tid))
+		if (inserter->sorted.items[i].dist == self &&
+			inserter->store->add_tid(inserter->store, inserter->sorted.items[i].node, inserter->code, tid))
 			return true;
 	}
 	return false;
@@ -92,6 +97,44 @@ add_to_present(HnswInserter *inserter, const HnswEntry *entry, ItemPointer tid)
 	nearest = hnsw_search_descend(search, entry->node, entry->level, 0);
 	hnsw_search_level(search, &nearest, 1, 0, Min(PRESENT_EF, inserter->ef_construction));
 	return add_to_equal(inserter, sorted_results(inserter, entry->vacuuming), tid);
+}
+
+/*
+ * VACUUM is taking away all of the nearest nodes: search wider, in the end
+ * the whole graph.
+ */
+static int
+widened_results(HnswInserter *inserter, const Candidate *entries, int nentries)
+{
+	HnswSearch *search = &inserter->search;
+	int			n = 0;
+
+	for (int ef = inserter->ef_construction * 4;; ef *= 4)
+	{
+		hnsw_search_level(search, entries, nentries, 0, ef);
+		n = sorted_results(inserter, true);
+		if (n > 0 || search->results.n < (size_t) ef || ef > (1 << 26))
+			return n;
+	}
+}
+
+/* The entry point as the only result, if it is in use: no search leads to it. */
+static int
+entry_result(HnswInserter *inserter)
+{
+	HnswStore  *store = inserter->store;
+	CandidateArray *results = &inserter->search.results;
+	HnswEntry	entry;
+	Candidate	c = {0};
+
+	store->get_entry(store, &entry);
+	if (entry.node == HNSW_INVALID_NODE)
+		return 0;
+	c.node = entry.node;
+	store->score(store, inserter->query, &c.node, 1, &c.dist, &c.err);
+	results->n = 0;
+	candidates_append(results, c);
+	return sorted_results(inserter, true);
 }
 
 /* The first node of an empty graph; false if another backend was first. */
@@ -155,15 +198,21 @@ retry:
 		n = sorted_results(inserter, entry.vacuuming);
 		if (l == 0 && n == 0)
 		{
-			/* VACUUM is taking away every node there is: begin anew */
-			if (create_first(inserter, tid, level))
-				return true;
-			goto retry;
+			n = widened_results(inserter, entries, nentries);
+			if (n == 0)
+			{
+				/* VACUUM is taking away every node there is: begin anew */
+				if (create_first(inserter, tid, level))
+					return true;
+				n = entry_result(inserter);
+				if (n == 0)
+					goto retry;
+			}
 		}
 		if (l == 0 && add_to_equal(inserter, n, tid))
 			return false;
 		inserter->links[l].n = inserter->links[l].nkept = 0;
-		hnsw_select(&inserter->select, inserter->sorted, n,
+		hnsw_select(&inserter->select, inserter->sorted.items, n,
 					HNSW_MAX_LINKS(store->m, l), &inserter->links[l]);
 		if (l > 0)
 		{

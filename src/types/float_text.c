@@ -43,7 +43,7 @@ static const double pow10_table[EXACT_POW10 + 1] = {
 static bool
 ends_number(char c)
 {
-	return c == ',' || c == ']' || c == ' ' || c == '\0' || (c >= '\t' && c <= '\r');
+	return c == ',' || c == ']' || c == '}' || c == ' ' || c == '\0' || (c >= '\t' && c <= '\r');
 }
 
 static bool

@@ -44,4 +44,36 @@ DatumGetVector(Datum d)
 	return v;
 }
 
+#define SPARSEVEC_MAX_DIM 1000000000
+#define SPARSEVEC_MAX_NNZ 16000
+
+/*
+ * The elements that are not zero: nnz indices, from 0 and ascending, then nnz
+ * values in the same order.
+ */
+typedef struct SparseVector
+{
+	int32		vl_len_;		/* varlena header, do not touch directly */
+	int32		dim;
+	int32		nnz;
+	int32		unused;			/* zero */
+	int32		indices[FLEXIBLE_ARRAY_MEMBER];
+} SparseVector;
+
+#define SPARSEVEC_SIZE(nnz) (offsetof(SparseVector, indices) + (sizeof(int32) + sizeof(float4)) * (nnz))
+#define SPARSEVEC_VALUES(v) ((float4 *) ((v)->indices + (v)->nnz))
+#define PG_GETARG_SPARSEVEC_P(n) DatumGetSparseVector(PG_GETARG_DATUM(n))
+
+/* As DatumGetVector; that the indices are in order and below dim is not looked at. */
+static inline SparseVector *
+DatumGetSparseVector(Datum d)
+{
+	SparseVector *v = (SparseVector *) PG_DETOAST_DATUM(d);
+
+	if (unlikely(VARSIZE(v) < SPARSEVEC_SIZE(0) || v->dim < 1 ||
+				 v->nnz < 0 || v->nnz > SPARSEVEC_MAX_NNZ || VARSIZE(v) != SPARSEVEC_SIZE(v->nnz)))
+		vectype_damaged("sparsevec");
+	return v;
+}
+
 #endif							/* VECIDX_VECTORS_H */

@@ -1,6 +1,6 @@
 /*
  * vectype.c
- *		What the dense vector types share and no element type enters.
+ *		What the vector types share and no element type enters.
  *
  * Error texts are pgvector's wherever an application could look at them.
  */
@@ -11,6 +11,7 @@
 #include "catalog/pg_type.h"
 #include "types/vectors.h"
 #include "utils/float.h"
+#include "utils/fmgrprotos.h"
 
 void
 vectype_damaged(const char *type_name)
@@ -21,26 +22,40 @@ vectype_damaged(const char *type_name)
 			 errdetail("Its size does not fit its number of dimensions.")));
 }
 
-void
-vectype_check_dim(const VecType *type, int64 dim)
+bool
+vectype_dim_ok(const VecType *type, int64 dim, Node *escontext)
 {
 	if (dim < 1)
-		ereport(ERROR,
+		ereturn(escontext, false,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("%s must have at least 1 dimension", type->name)));
 	if (dim > type->max_dim)
-		ereport(ERROR,
+		ereturn(escontext, false,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("%s cannot have more than %d dimensions", type->name, type->max_dim)));
+	return true;
+}
+
+void
+vectype_check_dim(const VecType *type, int64 dim)
+{
+	(void) vectype_dim_ok(type, dim, NULL);
+}
+
+bool
+vectype_expected_ok(int32 typmod, int dim, Node *escontext)
+{
+	if (typmod != -1 && typmod != dim)
+		ereturn(escontext, false,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("expected %d dimensions, not %d", typmod, dim)));
+	return true;
 }
 
 void
 vectype_check_expected(int32 typmod, int dim)
 {
-	if (typmod != -1 && typmod != dim)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("expected %d dimensions, not %d", typmod, dim)));
+	(void) vectype_expected_ok(typmod, dim, NULL);
 }
 
 void
@@ -51,18 +66,27 @@ vectype_dims_differ(const VecType *type, int a, int b)
 			 errmsg("different %s dimensions %d and %d", type->name, a, b)));
 }
 
-void
-vectype_not_finite(const VecType *type, double value, int element)
+bool
+vectype_finite_ok(const VecType *type, double value, int element, Node *escontext)
 {
 	if (isnan(value))
-		ereport(ERROR,
+		ereturn(escontext, false,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("NaN not allowed in %s", type->name),
 				 errdetail("Element %d is not a number.", element)));
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_EXCEPTION),
-			 errmsg("infinite value not allowed in %s", type->name),
-			 errdetail("Element %d is infinite or lies outside the range of the type.", element)));
+	if (isinf(value))
+		ereturn(escontext, false,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("infinite value not allowed in %s", type->name),
+				 errdetail("Element %d is infinite or lies outside the range of the type.", element)));
+	return true;
+}
+
+void
+vectype_not_finite(const VecType *type, double value, int element)
+{
+	(void) vectype_finite_ok(type, value, element, NULL);
+	pg_unreachable();
 }
 
 int32
@@ -196,4 +220,43 @@ vectype_check_array(const VecType *type, ArrayType *array, int *n)
 
 	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 	vectype_check_dim(type, *n);
+}
+
+const float8 *
+vectype_array_values(ArrayType *array, int n)
+{
+	/* without nulls, fixed-length elements stand side by side */
+	const char *elements = ARR_DATA_PTR(array);
+	Oid			type = ARR_ELEMTYPE(array);
+	float8	   *values;
+
+	if (type == FLOAT8OID)
+		return (const float8 *) elements;
+
+	/* more than palloc() likes where few of a great many will be kept */
+	values = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float8) * n);
+	if (type == FLOAT4OID)
+	{
+		for (int i = 0; i < n; i++)
+			values[i] = ((const float4 *) elements)[i];
+	}
+	else if (type == INT4OID)
+	{
+		for (int i = 0; i < n; i++)
+			values[i] = ((const int32 *) elements)[i];
+	}
+	else if (type == NUMERICOID)
+	{
+		Datum	   *numerics;
+
+		deconstruct_array(array, NUMERICOID, -1, false, TYPALIGN_INT, &numerics, NULL, &n);
+		for (int i = 0; i < n; i++)
+			values[i] = DatumGetFloat4(DirectFunctionCall1(numeric_float4, numerics[i]));
+		pfree(numerics);
+	}
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("unsupported array type")));
+	return values;
 }

@@ -1,6 +1,6 @@
 /*
  * vectype.h
- *		What the dense vector types share and no element type enters:
+ *		What the vector types share and no element type enters:
  *		checks with their error texts, type modifiers, aggregate states.
  */
 #ifndef VECIDX_VECTYPE_H
@@ -16,11 +16,19 @@ typedef struct VecType
 	int			max_dim;
 } VecType;
 
-/* Error unless 1 <= dim <= max_dim. */
+/*
+ * Error unless 1 <= dim <= max_dim.  The soft form, for input functions, gives
+ * false where escontext takes the error.
+ */
 extern void vectype_check_dim(const VecType *type, int64 dim);
+extern bool vectype_dim_ok(const VecType *type, int64 dim, Node *escontext);
 
 /* Error unless the type modifier (-1: none) allows dim dimensions. */
 extern void vectype_check_expected(int32 typmod, int dim);
+extern bool vectype_expected_ok(int32 typmod, int dim, Node *escontext);
+
+/* Error unless value, which is to be element number element (from 1), is finite. */
+extern bool vectype_finite_ok(const VecType *type, double value, int element, Node *escontext);
 
 /* Errors of two values that should match, and of element number element (from 1). */
 pg_noreturn extern void vectype_dims_differ(const VecType *type, int a, int b);
@@ -53,5 +61,20 @@ extern ArrayType *vectype_array_new(int n, Oid element_type, Size element_size);
 
 /* A one-dimensional array of n > 0 elements without nulls, or an error; n goes to *n. */
 extern void vectype_check_array(const VecType *type, ArrayType *array, int *n);
+
+/*
+ * The n values of such an array of integer, real, double precision or
+ * numeric, the latter with the precision of real; maybe in place.
+ */
+extern const float8 *vectype_array_values(ArrayType *array, int n);
+
+/* Skips white space as PostgreSQL's scanner has it, whatever the locale. */
+static inline const char *
+vectype_skip_space(const char *p)
+{
+	while (*p == ' ' || (*p >= '\t' && *p <= '\r'))
+		p++;
+	return p;
+}
 
 #endif							/* VECIDX_VECTYPE_H */

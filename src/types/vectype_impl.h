@@ -105,21 +105,12 @@ VT(check_overflow) (const VT_VALUE *v)
  * ----------
  */
 
-/* White space as PostgreSQL's scanner has it, whatever the locale. */
-static inline const char *
-VT(skip_space) (const char *p)
-{
-	while (*p == ' ' || (*p >= '\t' && *p <= '\r'))
-		p++;
-	return p;
-}
-
 VT_FUNCTION(in)
 {
 	char	   *text = PG_GETARG_CSTRING(0);
 	int32		typmod = PG_GETARG_INT32(2);
 	Node	   *escontext = INPUT_ESCONTEXT(fcinfo);
-	const char *p = VT(skip_space) (text);
+	const char *p = vectype_skip_space(text);
 	int			room = 1;
 	int			dim = 0;
 	VT_VALUE   *result;
@@ -132,7 +123,7 @@ VT_FUNCTION(in)
 				 *p == '{' ? errhint("An array literal becomes a %s through a cast: '{...}'::real[]::%s.",
 									 VT_NAME, VT_NAME) : 0));
 
-	p = VT(skip_space) (p + 1);
+	p = vectype_skip_space(p + 1);
 	if (*p == ']')
 		ereturn(escontext, (Datum) 0,
 				(errcode(ERRCODE_DATA_EXCEPTION),
@@ -154,7 +145,7 @@ VT_FUNCTION(in)
 					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 					 errmsg("%s cannot have more than %d dimensions", VT_NAME, VT_MAX_DIM)));
 
-		start = p = VT(skip_space) (p);
+		start = p = vectype_skip_space(p);
 		got = float_text_read(&p, &value);
 		if (got == FLOAT_TEXT_SYNTAX)
 			ereturn(escontext, (Datum) 0,
@@ -182,7 +173,7 @@ VT_FUNCTION(in)
 					 errdetail("Element %d is infinite.", dim + 1)));
 		dim++;
 
-		p = VT(skip_space) (p);
+		p = vectype_skip_space(p);
 		if (*p == ']')
 			break;
 		if (*p != ',')
@@ -193,7 +184,7 @@ VT_FUNCTION(in)
 		p++;
 	}
 
-	p = VT(skip_space) (p + 1);
+	p = vectype_skip_space(p + 1);
 	if (*p != '\0')
 		ereturn(escontext, (Datum) 0,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
@@ -313,59 +304,15 @@ VT_FUNCTION(from_array)
 {
 	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
 	int			dim;
+	const float8 *x;
 	VT_VALUE   *result;
 
 	vectype_check_array(&VT(type), array, &dim);
 	vectype_check_expected(PG_GETARG_INT32(1), dim);
 	result = VT_NEW(dim);
-
-	/* without nulls, fixed-length elements stand side by side */
-	switch (ARR_ELEMTYPE(array))
-	{
-		case FLOAT4OID:
-			{
-				const float4 *x = (const float4 *) ARR_DATA_PTR(array);
-
-				for (int i = 0; i < dim; i++)
-					result->x[i] = VT_FROM_FLOAT(x[i]);
-				break;
-			}
-		case FLOAT8OID:
-			{
-				const float8 *x = (const float8 *) ARR_DATA_PTR(array);
-
-				for (int i = 0; i < dim; i++)
-					result->x[i] = VT_FROM_DOUBLE(x[i]);
-				break;
-			}
-		case INT4OID:
-			{
-				const int32 *x = (const int32 *) ARR_DATA_PTR(array);
-
-				for (int i = 0; i < dim; i++)
-					result->x[i] = VT_FROM_DOUBLE(x[i]);
-				break;
-			}
-		case NUMERICOID:
-			{
-				Datum	   *x;
-				int			n;
-
-				deconstruct_array(array, NUMERICOID, -1, false, TYPALIGN_INT, &x, NULL, &n);
-				for (int i = 0; i < dim; i++)
-				{
-					float4		f = DatumGetFloat4(DirectFunctionCall1(numeric_float4, x[i]));
-
-					result->x[i] = VT_FROM_FLOAT(f);
-				}
-				pfree(x);
-				break;
-			}
-		default:
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("unsupported array type")));
-	}
+	x = vectype_array_values(array, dim);
+	for (int i = 0; i < dim; i++)
+		result->x[i] = VT_FROM_DOUBLE(x[i]);
 	VT(check_finite) (result);
 
 	PG_RETURN_POINTER(result);

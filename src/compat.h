@@ -75,6 +75,17 @@ typedef RelFileNode VecidxLocator;
 #define vecidx_vacuum_delay_point() vacuum_delay_point()
 #endif
 
+/*
+ * An infinite cost keeps the planner from a path.  From 18 on it compares the
+ * number of disabled nodes first: a sequential scan that enable_seqscan = off
+ * disabled counts one, and this path has to count more.
+ */
+#if PG_VERSION_NUM >= 180000
+#define vecidx_disable_path(path) ((void) ((path)->disabled_nodes = 2))
+#else
+#define vecidx_disable_path(path) ((void) (path))
+#endif
+
 /* What the present user may do to a relation; 17 brought a privilege for it. */
 #if PG_VERSION_NUM >= 160000
 #define vecidx_owns_relation(relid) object_ownercheck(RelationRelationId, (relid), GetUserId())

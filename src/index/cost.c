@@ -29,6 +29,7 @@ vecidx_cost(PlannerInfo *root, IndexPath *path, double loop_count, const VecidxE
 	if (path->indexorderbys == NIL)
 	{
 		/* rows without a vector are not in the index: it answers nothing else */
+		vecidx_disable_path(&path->path);
 		*startup = get_float8_infinity();
 		*total = get_float8_infinity();
 		*selectivity = 0;

@@ -71,7 +71,7 @@ SELECT * FROM t ORDER BY v <-> '[1,2,3]' LIMIT 5;
 INSERT INTO t VALUES (1, '[1,2,3]');
 SELECT * FROM t ORDER BY v <-> '[0,0,0]' LIMIT 5;
 INSERT INTO t VALUES (2, '[1,2,3]'), (3, NULL), (4, '[1,2,3]'), (5, '[3,3,3]'), (6, '[0,0,0]');
-SELECT id, v <-> '[1,2,3]' AS d FROM t ORDER BY v <-> '[1,2,3]', id LIMIT 10;
+SELECT id, v <-> '[1,2,3]' AS d FROM t WHERE id <> 3 ORDER BY v <-> '[1,2,3]', id LIMIT 10;
 EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY v <-> '[1,2,3]' LIMIT 3;
 SELECT count(*) FROM (SELECT id FROM t ORDER BY v <-> NULL LIMIT 10) s;
 SELECT count(*) FROM (SELECT id FROM t ORDER BY v <-> (SELECT NULL::vector) LIMIT 10) s;

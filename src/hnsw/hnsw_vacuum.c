@@ -42,8 +42,6 @@ typedef struct VacuumState
 	uint8	   *deleted;		/* bitmap: nodes without TIDs */
 	uint8	   *linked;			/* bitmap: nodes that some node links to on level 0 */
 	uint64		ndeleted;
-	uint32		best;			/* highest node in use */
-	int			best_level;
 	CandidateArray candidates;
 	NodeSet		seen;
 } VacuumState;
@@ -323,11 +321,6 @@ remove_tids_on_page(VacuumState *state, uint32 ordinal)
 		{
 			if (ItemPointerIsValid(&adjacency->tid))
 				state->stats->num_index_tuples++;
-			if (adjacency->level > state->best_level)
-			{
-				state->best = first + i;
-				state->best_level = adjacency->level;
-			}
 		}
 	}
 	UnlockReleaseBuffer(buffer);
@@ -335,13 +328,76 @@ remove_tids_on_page(VacuumState *state, uint32 ordinal)
 
 /* ---- Pass 2: links ---- */
 
-/* If the entry point is deleted, make the highest node the entry point. */
+/*
+ * Nodes that inserts made during the first pass may link to nodes that it
+ * marked: take them in.  After the barrier there will be no more of that kind.
+ */
+static void
+take_in_new_nodes(VacuumState *state)
+{
+	uint32		before = state->limit;
+
+	hnsw_index_refresh(state->hnsw, state->index, NULL);
+	state->limit = (uint32) hnsw_node_limit(state->hnsw);
+	if (state->limit / 8 > before / 8)
+	{
+		state->deleted = repalloc_huge(state->deleted, state->limit / 8 + 1);
+		memset(state->deleted + before / 8 + 1, 0, state->limit / 8 - before / 8);
+	}
+}
+
+/* The highest node in use, HNSW_INVALID_NODE if there is none. */
+static uint32
+highest_node(VacuumState *state, int *level)
+{
+	uint32		best = HNSW_INVALID_NODE;
+
+	*level = 0;
+	for (uint32 ordinal = 0; ordinal < npages(state); ordinal++)
+	{
+		Buffer		buffer;
+		int			n;
+
+		if (!read_page(state, ordinal, BUFFER_LOCK_SHARE, &buffer))
+			continue;
+		n = hnsw_page_adjacencies(state->hnsw, BufferGetPage(buffer));
+		for (int i = 0; i < n; i++)
+		{
+			HnswAdjacency adjacency = HnswPageGetAdjacency(BufferGetPage(buffer), state->hnsw, i);
+
+			if (adjacency->state == HNSW_NODE_USED &&
+				(best == HNSW_INVALID_NODE || adjacency->level > *level))
+			{
+				best = ordinal * state->hnsw->adjacencies_per_page + i;
+				*level = adjacency->level;
+			}
+		}
+		UnlockReleaseBuffer(buffer);
+	}
+	return best;
+}
+
+/*
+ * If the entry point is deleted, make the highest node the entry point.  That
+ * there is none in use stays true until an insert finds none, and then it makes
+ * its own node the entry point.
+ */
 static void
 replace_entry(VacuumState *state)
 {
-	Buffer		buffer = vecidx_read(state->index, HNSW_META_BLOCK, BUFFER_LOCK_EXCLUSIVE,
-									 VECIDX_PAGE_META, HNSW_VERSION);
-	HnswMetaPage meta = HnswPageGetMeta(BufferGetPage(buffer));
+	HnswEntry	entry;
+	Buffer		buffer;
+	HnswMetaPage meta;
+	uint32		best;
+	int			best_level;
+
+	hnsw_index_refresh(state->hnsw, state->index, &entry);
+	if (entry.node == HNSW_INVALID_NODE || !is_deleted(state, entry.node))
+		return;
+	best = highest_node(state, &best_level);
+	buffer = vecidx_read(state->index, HNSW_META_BLOCK, BUFFER_LOCK_EXCLUSIVE,
+						 VECIDX_PAGE_META, HNSW_VERSION);
+	meta = HnswPageGetMeta(BufferGetPage(buffer));
 
 	/* an insert may have put a new node there meanwhile */
 	if (meta->entry != HNSW_INVALID_NODE && is_deleted(state, meta->entry))
@@ -350,8 +406,8 @@ replace_entry(VacuumState *state)
 
 		page_change_begin(&change, state->index, false);
 		meta = HnswPageGetMeta(page_change_register(&change, buffer, false));
-		meta->entry = state->best;
-		meta->entry_level = state->best == HNSW_INVALID_NODE ? 0 : state->best_level;
+		meta->entry = best;
+		meta->entry_level = best_level;
 		page_change_commit(&change);
 	}
 	UnlockReleaseBuffer(buffer);
@@ -681,8 +737,6 @@ hnsw_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	state.query = vecidx_alloc_aligned(state.context, state.hnsw->quantizer.query_size);
 	state.code = vecidx_alloc_aligned(state.context, state.hnsw->code_size + SIMD_SLACK);
 	state.limit = (uint32) hnsw_node_limit(state.hnsw);
-	state.best = HNSW_INVALID_NODE;
-	state.best_level = -1;
 	state.deleted = MemoryContextAllocExtended(state.context, state.limit / 8 + 1,
 											   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	candidates_init(&state.candidates, state.context);
@@ -695,6 +749,7 @@ hnsw_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	{
 		/* inserts that saw the deleted nodes in use have linked to them by now */
 		hnsw_insert_barrier(state.index);
+		take_in_new_nodes(&state);
 		replace_entry(&state);
 		state.linked = MemoryContextAllocExtended(state.context, state.limit / 8 + 1,
 												  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);

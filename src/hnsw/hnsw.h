@@ -212,6 +212,7 @@ typedef struct HnswIndex
 	PageMemory	adjacency_memory;
 
 	struct HnswScan *spare_scan;	/* working memory for the next scan, or NULL */
+	bool		forgotten;		/* another incarnation has its place: goes with its last user */
 	int			nusers;			/* scans and inserts that hold a pointer */
 	MemoryContext context;
 } HnswIndex;
@@ -278,9 +279,6 @@ extern Buffer hnsw_disk_adjacency(HnswDiskStore *store, uint32 node, int lockmod
 #define HnswAdjacencySlot(hnsw, node) ((int) ((node) % (hnsw)->adjacencies_per_page))
 #define HnswPageGetAdjacency(page, hnsw, slot) \
 	((HnswAdjacency) (PageGetContents(page) + (Size) (slot) * (hnsw)->adjacency_size))
-
-/* Whether the block belongs to code or adjacency pages, in use or not. */
-extern bool hnsw_block_in_extents(const HnswIndex *hnsw, BlockNumber block);
 
 /* An extra page with room for an item of this size, exclusively locked. */
 extern Buffer hnsw_disk_extra_page(HnswDiskStore *store, Size size);

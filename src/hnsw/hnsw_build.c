@@ -344,7 +344,7 @@ write_graph(BuildState *state)
 	write_adjacencies(state, sizes, first + ncodes, upper, more);
 	for (uint32 i = (mem->nnodes + sizes->adjacencies_per_page - 1) / sizes->adjacencies_per_page;
 		 i < nadjacencies; i++)
-		finish_page(new_page(state->index, VECIDX_PAGE_FREE, 0, first + ncodes + i));
+		finish_page(new_page(state->index, VECIDX_PAGE_FREE, VECIDX_FREE_RESERVED, first + ncodes + i));
 
 	buffer = vecidx_read(state->index, HNSW_META_BLOCK, BUFFER_LOCK_EXCLUSIVE, VECIDX_PAGE_META, HNSW_VERSION);
 	meta = HnswPageGetMeta(BufferGetPage(buffer));

@@ -160,6 +160,14 @@ check_adjacency(HnswDiskStore *store, BlockNumber block, uint32 node, HnswAdjace
 		vecidx_corrupted(store->index, block, HnswAdjacencySlot(hnsw, node), problem);
 }
 
+/* A page that stands where another of its kind should. */
+static void
+check_ordinal(HnswDiskStore *store, Buffer buffer, uint32 ordinal)
+{
+	if (unlikely(VecidxPageGetOpaque(BufferGetPage(buffer))->ordinal != ordinal))
+		vecidx_corrupted(store->index, BufferGetBlockNumber(buffer), -1, "page is in another page's place");
+}
+
 Buffer
 hnsw_disk_adjacency(HnswDiskStore *store, uint32 node, int lockmode, HnswAdjacency *adjacency)
 {
@@ -183,6 +191,7 @@ hnsw_disk_adjacency(HnswDiskStore *store, uint32 node, int lockmode, HnswAdjacen
 	if (pageslot->checked != buffer)
 	{
 		vecidx_page_check(store->index, buffer, VECIDX_PAGE_ADJACENCY, HNSW_VERSION);
+		check_ordinal(store, buffer, ordinal);
 		pageslot->checked = pageslot->buffer;
 	}
 	*adjacency = HnswPageGetAdjacency(page, hnsw, slot);
@@ -385,6 +394,7 @@ hnsw_disk_adjacency_page(HnswDiskStore *store, uint32 ordinal, int lockmode, Buf
 		UnlockReleaseBuffer(*buffer);
 		return false;
 	}
+	check_ordinal(store, *buffer, ordinal);
 	return true;
 }
 
@@ -495,9 +505,19 @@ static void
 lock_new_adjacency(HnswDiskStore *store, NodePlace *place)
 {
 	uint32		ordinal = place->node / store->hnsw->adjacencies_per_page;
+	Page		page;
+	int			slot;
 
 	place->adjacency = lock_page_of_kind(store, hnsw_extent_block(&store->hnsw->adjacencies, ordinal));
-	(void) page_is_free(store, place->adjacency, VECIDX_PAGE_ADJACENCY);
+	if (page_is_free(store, place->adjacency, VECIDX_PAGE_ADJACENCY))
+		return;
+	check_ordinal(store, place->adjacency, ordinal);
+	page = BufferGetPage(place->adjacency);
+	slot = HnswAdjacencySlot(store->hnsw, place->node);
+	if (!place->from_free_list && slot < hnsw_page_adjacencies(store->hnsw, page) &&
+		HnswPageGetAdjacency(page, store->hnsw, slot)->state != 0)
+		vecidx_corrupted(store->index, BufferGetBlockNumber(place->adjacency), slot,
+						 "a node is where the next one should go");
 }
 
 /*
@@ -517,6 +537,7 @@ place_on_last_page(HnswDiskStore *store, NodePlace *place)
 	place->code = lock_page_of_kind(store, hnsw_extent_block(&hnsw->codes, ordinal));
 	page = BufferGetPage(place->code);
 	vecidx_page_check(store->index, place->code, VECIDX_PAGE_CODE, HNSW_VERSION);
+	check_ordinal(store, place->code, ordinal);
 	used = (((PageHeader) page)->pd_lower - MAXALIGN(SizeOfPageHeaderData)) / hnsw->code_size;
 	if (used >= hnsw->codes_per_page)
 	{
@@ -559,7 +580,8 @@ ensure_extents(HnswDiskStore *store, Buffer metabuffer)
 
 		ncodes = more_codes ? extent_size(store, &meta->codes) : 0;
 		nadjacencies = more_adjacencies ? extent_size(store, &meta->adjacencies) : 0;
-		first = vecidx_extend(store->index, ncodes + nadjacencies, HNSW_VERSION, store->building);
+		first = vecidx_extend(store->index, ncodes + nadjacencies, HNSW_VERSION,
+							  VECIDX_FREE_RESERVED, store->building);
 
 		page_change_begin(&change, store->index, store->building);
 		meta = HnswPageGetMeta(page_change_register(&change, metabuffer, false));
@@ -644,27 +666,6 @@ place_with_meta(HnswDiskStore *store, uint32 seen_code_pages, bool expect_empty,
 	return true;
 }
 
-/* Whether some extent covers the block. */
-static bool
-block_in_extents(const HnswExtentMap *map, BlockNumber block)
-{
-	for (uint32 i = 0; i < map->nextents; i++)
-	{
-		uint32		end = i + 1 < map->nextents ? map->extents[i + 1].first_ordinal : map->npages;
-
-		if (block >= map->extents[i].first_block &&
-			block - map->extents[i].first_block < end - map->extents[i].first_ordinal)
-			return true;
-	}
-	return false;
-}
-
-bool
-hnsw_block_in_extents(const HnswIndex *hnsw, BlockNumber block)
-{
-	return block_in_extents(&hnsw->codes, block) || block_in_extents(&hnsw->adjacencies, block);
-}
-
 /*
  * The extra page at block, exclusively locked, if an item of this size fits;
  * otherwise no buffer, and the free space that it has.
@@ -683,7 +684,7 @@ try_extra_page(HnswDiskStore *store, BlockNumber block, Size need, Size *free)
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	page = BufferGetPage(buffer);
 	if (vecidx_page_problem(page, VECIDX_PAGE_FREE, HNSW_VERSION) == NULL &&
-		!hnsw_block_in_extents(store->hnsw, block))
+		VecidxPageGetOpaque(page)->ordinal == VECIDX_FREE_FOR_ALL)
 		return buffer;
 	if (vecidx_page_problem(page, VECIDX_PAGE_EXTRA, HNSW_VERSION) == NULL)
 	{
@@ -722,7 +723,7 @@ hnsw_disk_extra_page(HnswDiskStore *store, Size size)
 		}
 		block = RecordAndGetPageWithFreeSpace(index, block, free, need);
 	}
-	block = vecidx_extend(index, 1, HNSW_VERSION, store->building);
+	block = vecidx_extend(index, 1, HNSW_VERSION, VECIDX_FREE_FOR_ALL, store->building);
 	RelationSetTargetBlock(index, block);
 	buffer = ReadBuffer(index, block);
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);

@@ -100,8 +100,8 @@ add_to_present(HnswInserter *inserter, const HnswEntry *entry, ItemPointer tid)
 }
 
 /*
- * VACUUM is taking away all of the nearest nodes: search wider, in the end
- * the whole graph.
+ * VACUUM is taking away all of the nearest nodes: search wider, within
+ * reason (each insert beside a large deleted region comes here).
  */
 static int
 widened_results(HnswInserter *inserter, const Candidate *entries, int nentries)
@@ -113,7 +113,7 @@ widened_results(HnswInserter *inserter, const Candidate *entries, int nentries)
 	{
 		hnsw_search_level(search, entries, nentries, 0, ef);
 		n = sorted_results(inserter, true);
-		if (n > 0 || search->results.n < (size_t) ef || ef > (1 << 26))
+		if (n > 0 || search->results.n < (size_t) ef || ef >= inserter->ef_construction * 64)
 			return n;
 	}
 }

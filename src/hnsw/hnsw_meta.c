@@ -249,7 +249,11 @@ load_index(Relation index, const HnswMetaPageData *meta)
 static void
 release_index(void *arg)
 {
-	((HnswIndex *) arg)->nusers--;
+	HnswIndex  *hnsw = arg;
+
+	hnsw->nusers--;
+	if (hnsw->forgotten && hnsw->nusers == 0)
+		MemoryContextDelete(hnsw->context);
 }
 
 /* Make room: drop memories that nothing uses. */
@@ -325,9 +329,14 @@ hnsw_index_open(Relation index, MemoryContext user, HnswEntry *entry)
 
 		forget_unused();
 		slot = hash_search(remembered, &locator, HASH_ENTER, &found);
-		/* an older incarnation still in use keeps its memory; it is only not found again */
-		if (found && slot->hnsw->nusers == 0)
-			MemoryContextDelete(slot->hnsw->context);
+		/* an older incarnation may be in use still */
+		if (found)
+		{
+			if (slot->hnsw->nusers == 0)
+				MemoryContextDelete(slot->hnsw->context);
+			else
+				slot->hnsw->forgotten = true;
+		}
 		slot->hnsw = hnsw;
 	}
 

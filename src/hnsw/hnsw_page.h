@@ -188,7 +188,7 @@ typedef HnswTidChunkData *HnswTidChunk;
 #define HNSW_MAX_CHUNK_TIDS 1024
 
 #define HNSW_EXTRA_PAGE_BYTES \
-	(BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - sizeof(ItemIdData) - sizeof(VecidxPageOpaqueData))
+	MAXALIGN_DOWN(BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - sizeof(ItemIdData) - sizeof(VecidxPageOpaqueData))
 
 StaticAssertDecl(MAXALIGN(SizeOfPageHeaderData) + sizeof(HnswMetaPageData) + sizeof(VecidxPageOpaqueData) <= BLCKSZ,
 				 "the metapage's content must fit a page");

@@ -42,6 +42,7 @@ typedef struct VacuumState
 	uint8	   *deleted;		/* bitmap: nodes without TIDs */
 	uint8	   *linked;			/* bitmap: nodes that some node links to on level 0 */
 	uint64		ndeleted;
+	bool		said_vacuuming; /* the metapage's flag is set */
 	CandidateArray candidates;
 	NodeSet		seen;
 } VacuumState;
@@ -240,6 +241,7 @@ remove_tids_on_page(VacuumState *state, uint32 ordinal)
 	int			n;
 	bool		change_needed = false;
 	bool		has_chain = false;
+	bool		exclusive = false;
 
 	/* look under a share lock; most pages of most tables have nothing to remove */
 	if (!read_page(state, ordinal, BUFFER_LOCK_SHARE, &buffer))
@@ -261,8 +263,11 @@ remove_tids_on_page(VacuumState *state, uint32 ordinal)
 	{
 		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
 		/* before any node is marked */
-		set_vacuuming(state, true);
+		if (!state->said_vacuuming)
+			set_vacuuming(state, true);
+		state->said_vacuuming = true;
 		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		exclusive = true;
 		n = hnsw_page_adjacencies(hnsw, page);
 	}
 
@@ -275,10 +280,20 @@ remove_tids_on_page(VacuumState *state, uint32 ordinal)
 				clean_chain(state, buffer, first + i);
 		}
 
-	if (change_needed || has_chain)
+	/* again, now that nothing can change: an insert may have come between the locks */
+	change_needed = false;
+	for (int i = 0; exclusive && i < n; i++)
+	{
+		HnswAdjacency adjacency = HnswPageGetAdjacency(page, hnsw, i);
+
+		if (adjacency->state == HNSW_NODE_USED &&
+			(ItemPointerIsValid(&adjacency->tid) ? is_dead(state, &adjacency->tid) :
+			 !ItemPointerIsValid(&adjacency->more)))
+			change_needed = true;
+	}
+	if (change_needed)
 	{
 		PageChange	change;
-		bool		changed = false;
 		Page		image;
 
 		page_change_begin(&change, state->index, false);
@@ -293,18 +308,11 @@ remove_tids_on_page(VacuumState *state, uint32 ordinal)
 			{
 				ItemPointerSetInvalid(&adjacency->tid);
 				state->stats->tuples_removed++;
-				changed = true;
 			}
 			if (!ItemPointerIsValid(&adjacency->tid) && !ItemPointerIsValid(&adjacency->more))
-			{
 				adjacency->state = HNSW_NODE_DELETED;
-				changed = true;
-			}
 		}
-		if (changed)
-			page_change_commit(&change);
-		else
-			page_change_abort(&change);
+		page_change_commit(&change);
 	}
 
 	/* what the page holds now */
@@ -644,12 +652,36 @@ relink_page(VacuumState *state, uint32 ordinal)
 
 /* ---- Pass 3: free ---- */
 
+/* A deleted node in the image of its page, onto the free list. */
+static void
+free_node(HnswIndex *hnsw, HnswMetaPage meta, Page page, uint32 node)
+{
+	HnswAdjacency adjacency = HnswPageGetAdjacency(page, hnsw, HnswAdjacencySlot(hnsw, node));
+
+	memset(adjacency, 0, hnsw->adjacency_size);
+	adjacency->state = HNSW_NODE_FREE;
+	ItemPointerSetInvalid(&adjacency->tid);
+	ItemPointerSetInvalid(&adjacency->more);
+	ItemPointerSetInvalid(&adjacency->upper);
+	adjacency->links[0] = meta->free_head;
+	meta->free_head = node;
+	meta->nfree++;
+}
+
+/*
+ * The deleted nodes of one page: those with upper links one by one, each with
+ * its item; the others in one change.
+ */
 static void
 free_page_nodes(VacuumState *state, uint32 ordinal)
 {
 	HnswIndex  *hnsw = state->hnsw;
 	uint32		first = ordinal * hnsw->adjacencies_per_page;
 	bool		any = false;
+	Buffer		metabuffer;
+	Buffer		buffer;
+	PageChange	change;
+	int			n;
 
 	for (uint32 i = 0; i < hnsw->adjacencies_per_page && first + i < state->limit && !any; i++)
 		any = bit_get(state->deleted, first + i);
@@ -657,57 +689,58 @@ free_page_nodes(VacuumState *state, uint32 ordinal)
 		return;
 
 	vecidx_vacuum_delay_point();
-	for (uint32 i = 0; i < hnsw->adjacencies_per_page && first + i < state->limit; i++)
+	metabuffer = vecidx_read(state->index, HNSW_META_BLOCK, BUFFER_LOCK_EXCLUSIVE,
+							 VECIDX_PAGE_META, HNSW_VERSION);
+	if (!hnsw_disk_adjacency_page(&state->disk, ordinal, BUFFER_LOCK_EXCLUSIVE, &buffer))
 	{
-		uint32		node = first + i;
-		Buffer		metabuffer;
-		Buffer		buffer;
-		Buffer		extra = InvalidBuffer;
-		HnswAdjacency adjacency;
-		HnswMetaPage meta;
-		PageChange	change;
-		ItemPointerData upper;
-
-		if (!bit_get(state->deleted, node))
-			continue;
-
-		/* one change: off the graph, onto the free list */
-		metabuffer = vecidx_read(state->index, HNSW_META_BLOCK, BUFFER_LOCK_EXCLUSIVE,
-								 VECIDX_PAGE_META, HNSW_VERSION);
-		buffer = hnsw_disk_adjacency(&state->disk, node, BUFFER_LOCK_EXCLUSIVE, &adjacency);
-		if (adjacency->state == HNSW_NODE_DELETED)
-		{
-			upper = adjacency->upper;
-			if (ItemPointerIsValid(&upper))
-			{
-				void	   *item;
-
-				extra = hnsw_disk_extra_item(&state->disk, &upper, HNSW_EXTRA_UPPER, node,
-											 BUFFER_LOCK_EXCLUSIVE, &item);
-			}
-			page_change_begin(&change, state->index, false);
-			meta = HnswPageGetMeta(page_change_register(&change, metabuffer, false));
-			adjacency = HnswPageGetAdjacency(page_change_register(&change, buffer, false), hnsw, (int) i);
-			memset(adjacency, 0, hnsw->adjacency_size);
-			adjacency->state = HNSW_NODE_FREE;
-			ItemPointerSetInvalid(&adjacency->tid);
-			ItemPointerSetInvalid(&adjacency->more);
-			ItemPointerSetInvalid(&adjacency->upper);
-			adjacency->links[0] = meta->free_head;
-			meta->free_head = node;
-			meta->nfree++;
-			if (BufferIsValid(extra))
-				delete_item(page_change_register(&change, extra, false), &upper);
-			page_change_commit(&change);
-			if (BufferIsValid(extra))
-			{
-				note_free_space(state, extra);
-				UnlockReleaseBuffer(extra);
-			}
-		}
-		UnlockReleaseBuffer(buffer);
 		UnlockReleaseBuffer(metabuffer);
+		return;
 	}
+	n = hnsw_page_adjacencies(hnsw, BufferGetPage(buffer));
+	any = false;
+	for (int i = 0; i < n && first + i < state->limit; i++)
+	{
+		HnswAdjacency adjacency = HnswPageGetAdjacency(BufferGetPage(buffer), hnsw, i);
+		ItemPointerData upper = adjacency->upper;
+		Buffer		extra;
+		HnswMetaPage meta;
+		Page		page;
+		void	   *item;
+
+		if (!bit_get(state->deleted, first + i) || adjacency->state != HNSW_NODE_DELETED)
+			continue;
+		if (!ItemPointerIsValid(&upper))
+		{
+			any = true;
+			continue;
+		}
+		extra = hnsw_disk_extra_item(&state->disk, &upper, HNSW_EXTRA_UPPER, first + i,
+									 BUFFER_LOCK_EXCLUSIVE, &item);
+		page_change_begin(&change, state->index, false);
+		meta = HnswPageGetMeta(page_change_register(&change, metabuffer, false));
+		page = page_change_register(&change, buffer, false);
+		free_node(hnsw, meta, page, first + i);
+		delete_item(page_change_register(&change, extra, false), &upper);
+		page_change_commit(&change);
+		note_free_space(state, extra);
+		UnlockReleaseBuffer(extra);
+	}
+	if (any)
+	{
+		HnswMetaPage meta;
+		Page		page;
+
+		page_change_begin(&change, state->index, false);
+		meta = HnswPageGetMeta(page_change_register(&change, metabuffer, false));
+		page = page_change_register(&change, buffer, false);
+		for (int i = 0; i < n && first + i < state->limit; i++)
+			if (bit_get(state->deleted, first + i) &&
+				HnswPageGetAdjacency(page, hnsw, i)->state == HNSW_NODE_DELETED)
+				free_node(hnsw, meta, page, first + i);
+		page_change_commit(&change);
+	}
+	UnlockReleaseBuffer(buffer);
+	UnlockReleaseBuffer(metabuffer);
 }
 
 IndexBulkDeleteResult *
@@ -763,11 +796,32 @@ hnsw_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 		for (uint32 i = 0; i < npages(&state); i++)
 			free_page_nodes(&state, i);
 	}
-	set_vacuuming(&state, false);
+	if (state.said_vacuuming || entry.vacuuming)
+		set_vacuuming(&state, false);
 
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(state.context);
 	return stats;
+}
+
+static bool
+nothing_is_dead(ItemPointer tid, void *arg)
+{
+	(void) tid;
+	(void) arg;
+	return false;
+}
+
+/* Whether an earlier VACUUM has left deleted nodes behind. */
+static bool
+was_cut_short(Relation index)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hnsw vacuum", ALLOCSET_SMALL_SIZES);
+	HnswEntry	entry;
+
+	(void) hnsw_index_open(index, context, &entry);
+	MemoryContextDelete(context);
+	return entry.vacuuming;
 }
 
 IndexBulkDeleteResult *
@@ -775,6 +829,8 @@ hnsw_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
 	if (info->analyze_only)
 		return stats;
+	if (stats == NULL && was_cut_short(info->index))
+		stats = hnsw_bulkdelete(info, NULL, nothing_is_dead, NULL);
 	if (stats == NULL)
 	{
 		/* nothing was dead: the table's count will do */

@@ -84,7 +84,7 @@ vecidx_read(Relation index, BlockNumber block, int mode, VecidxPageKind kind, ui
 }
 
 BlockNumber
-vecidx_extend(Relation index, BlockNumber n, uint16 version, bool building)
+vecidx_extend(Relation index, BlockNumber n, uint16 version, uint32 ordinal, bool building)
 {
 	BlockNumber first;
 
@@ -107,7 +107,7 @@ vecidx_extend(Relation index, BlockNumber n, uint16 version, bool building)
 			elog(ERROR, "unexpected block %u while extending index \"%s\"",
 				 BufferGetBlockNumber(buffer), RelationGetRelationName(index));
 		START_CRIT_SECTION();
-		vecidx_page_init(BufferGetPage(buffer), VECIDX_PAGE_FREE, version, 0);
+		vecidx_page_init(BufferGetPage(buffer), VECIDX_PAGE_FREE, version, ordinal);
 		MarkBufferDirty(buffer);
 		END_CRIT_SECTION();
 		UnlockReleaseBuffer(buffer);

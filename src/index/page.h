@@ -57,10 +57,18 @@ extern const char *vecidx_page_problem(Page page, VecidxPageKind kind, uint16 ve
 pg_noreturn extern void vecidx_corrupted(Relation index, BlockNumber block, int slot, const char *problem);
 
 /*
- * Extend the relation by n contiguous pages of kind VECIDX_PAGE_FREE, logged
- * unless building.  Returns the first block.  Errors past 2^32 - 2 blocks.
+ * Ordinal of a page of kind VECIDX_PAGE_FREE: for anything that needs one, or
+ * kept for an extent.
  */
-extern BlockNumber vecidx_extend(Relation index, BlockNumber n, uint16 version, bool building);
+#define VECIDX_FREE_FOR_ALL 0
+#define VECIDX_FREE_RESERVED 1
+
+/*
+ * Extend the relation by n contiguous pages of kind VECIDX_PAGE_FREE with this
+ * ordinal, logged unless building.  Returns the first block.  Errors past
+ * 2^32 - 2 blocks.
+ */
+extern BlockNumber vecidx_extend(Relation index, BlockNumber n, uint16 version, uint32 ordinal, bool building);
 
 /* Read and lock a page, checked.  mode is a BUFFER_LOCK_*. */
 extern Buffer vecidx_read(Relation index, BlockNumber block, int mode, VecidxPageKind kind, uint16 version);

@@ -62,16 +62,8 @@ typedef RelFileNode VecidxLocator;
 		ereport(ERROR, __VA_ARGS__); \
 	} while (0)
 #endif
-/*
- * From 18 on a path is compared by how many of its nodes are disabled before
- * its cost: one more than enable_* can make it is what keeps it from winning.
- */
-#if PG_VERSION_NUM >= 180000
-#define vecidx_disable_path(path) ((path)->disabled_nodes = 2)
-#else
-#define vecidx_disable_path(path) ((void) (path))
-#endif
 
+/* Waits and instrumentation gained arguments and counters. */
 #if PG_VERSION_NUM >= 180000
 #define vecidx_vacuum_delay_point() vacuum_delay_point(false)
 #define vecidx_count_scan(scan) \

@@ -71,6 +71,25 @@ typedef struct SimdKernels
 	void		(*l1_f32_batch) (const float *query, const float *const *vecs, int nvecs, int n, float *out);
 
 	/*
+	 * Half precision (IEEE binary16 as its bits; simd/half.h has the plain
+	 * conversions).  f16_to_f32 is exact.  f32_to_f16 rounds to the nearest,
+	 * ties to even, and returns false where any result is infinite or NaN:
+	 * the run overflowed, or was not finite before.  Both give the same bits
+	 * at every level, NaN's too, and read nothing past element n.
+	 */
+	void		(*f16_to_f32) (const uint16_t *halves, float *floats, int n);
+	bool		(*f32_to_f16) (const float *floats, uint16_t *halves, int n);
+
+	/*
+	 * Pairs of half vectors: to the bit what the float32 kernels of the level
+	 * give for the converted elements.
+	 */
+	float		(*l2sq_f16) (const uint16_t *a, const uint16_t *b, int n);
+	float		(*dot_f16) (const uint16_t *a, const uint16_t *b, int n);
+	float		(*l1_f16) (const uint16_t *a, const uint16_t *b, int n);
+	void		(*cosine_f16) (const uint16_t *a, const uint16_t *b, int n, float sums[3]);
+
+	/*
 	 * 4-bit codes.  Byte j of a code holds dimension j in its low and
 	 * dimension j + nbytes in its high nibble.  The query is two runs of
 	 * int8: query[0 .. nbytes) against the low nibbles and

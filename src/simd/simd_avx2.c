@@ -4,8 +4,9 @@
  */
 #include "simd/simd_tables.h"
 
-#if defined(__AVX2__) && defined(__FMA__)
+#if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 
+#include <immintrin.h>
 #include <simde/x86/avx2.h>
 #include <simde/x86/fma.h>
 
@@ -33,6 +34,22 @@ static const int32_t part_masks[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 
 /* masked-out lanes of a load are neither read nor faulted on */
 #define vf_load_part(p, k) simde_mm256_maskload_ps(p, vf_mask(k))
 #define vf_keep_part(v, k) simde_mm256_and_ps(v, simde_mm256_castsi256_ps(vf_mask(k)))
+
+/* native names: SIMDe 0.7 knows F16C for 128 bits only */
+#define vf_load_half(p) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *) (p)))
+#define vf_store_half(p, v) \
+	_mm_storeu_si128((__m128i *) (p), _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))
+
+/* there is no masked load of 16 bits */
+SIMD_INLINE __m256
+vf_load_half_part(const uint16_t *p, int k)
+{
+	uint16_t	halves[8] = {0};
+
+	for (int i = 0; i < k; i++)
+		halves[i] = p[i];
+	return vf_load_half(halves);
+}
 
 SIMD_INLINE float
 vf_sum(simde__m256 v)

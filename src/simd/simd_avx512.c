@@ -38,6 +38,11 @@
 #define vf_load_part(p, k) _mm512_maskz_loadu_ps(vf_mask(k), p)
 #define vf_keep_part(v, k) _mm512_maskz_mov_ps(vf_mask(k), v)
 
+#define vf_load_half(p) _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) (p)))
+#define vf_load_half_part(p, k) _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(vf_mask(k), p))
+#define vf_store_half(p, v) \
+	_mm256_storeu_si256((__m256i *) (p), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))
+
 SIMD_INLINE float
 vf_sum(__m512 v)
 {

@@ -52,6 +52,74 @@ vf_keep_part(simde__m128 v, int k)
 	return simde_mm_and_ps(v, simde_mm_castsi128_ps(simde_mm_loadu_si128((const simde__m128i *) (masks + 4 - k))));
 }
 
+#if defined(SIMDE_ARM_NEON_A64V8_NATIVE)
+
+#define vf_load_half(p) vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)))
+#define vf_store_half(p, v) vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v)))
+
+#else
+
+/* half.h explains the arithmetic; both branches of each choice are computed */
+SIMD_INLINE simde__m128
+vf_load_half(const uint16_t *p)
+{
+	simde__m128i half = simde_mm_unpacklo_epi16(simde_mm_loadl_epi64((const simde__m128i *) p),
+												simde_mm_setzero_si128());
+	simde__m128i magnitude = simde_mm_slli_epi32(simde_mm_and_si128(half, simde_mm_set1_epi32(0x7fff)), 13);
+	simde__m128i sign = simde_mm_slli_epi32(simde_mm_and_si128(half, simde_mm_set1_epi32(0x8000)), 16);
+	simde__m128i special = simde_mm_cmpgt_epi32(magnitude, simde_mm_set1_epi32((0x7c00 << 13) - 1));
+	simde__m128i nan = simde_mm_cmpgt_epi32(magnitude, simde_mm_set1_epi32(0x7c00 << 13));
+	simde__m128 value = simde_mm_mul_ps(simde_mm_castsi128_ps(magnitude), simde_mm_set1_ps(0x1p112f));
+
+	sign = simde_mm_or_si128(sign, simde_mm_and_si128(special, simde_mm_set1_epi32(0x7f800000)));
+	sign = simde_mm_or_si128(sign, simde_mm_and_si128(nan, simde_mm_set1_epi32(0x00400000)));
+	return simde_mm_or_ps(value, simde_mm_castsi128_ps(sign));
+}
+
+SIMD_INLINE simde__m128i
+vi_choose(simde__m128i which, simde__m128i yes, simde__m128i no)
+{
+	return simde_mm_or_si128(simde_mm_and_si128(which, yes), simde_mm_andnot_si128(which, no));
+}
+
+SIMD_INLINE void
+vf_store_half(uint16_t *p, simde__m128 v)
+{
+	simde__m128i bits = simde_mm_castps_si128(v);
+	simde__m128i magnitude = simde_mm_and_si128(bits, simde_mm_set1_epi32(0x7fffffff));
+	simde__m128i is_nan = simde_mm_cmpgt_epi32(magnitude, simde_mm_set1_epi32(0x7f800000));
+	simde__m128i is_large = simde_mm_cmpgt_epi32(magnitude, simde_mm_set1_epi32(0x47800000 - 1));
+	simde__m128i is_normal = simde_mm_cmpgt_epi32(magnitude, simde_mm_set1_epi32(0x38800000 - 1));
+	simde__m128i place = simde_mm_srli_epi32(magnitude, 13);
+	simde__m128i odd = simde_mm_and_si128(place, simde_mm_set1_epi32(1));
+	simde__m128i nan = simde_mm_or_si128(simde_mm_and_si128(place, simde_mm_set1_epi32(0x3ff)),
+										 simde_mm_set1_epi32(0x7e00));
+	simde__m128i normal = simde_mm_add_epi32(simde_mm_add_epi32(magnitude, odd),
+											 simde_mm_set1_epi32(0xfff - (112 << 23)));
+	simde__m128 sum = simde_mm_add_ps(simde_mm_castsi128_ps(magnitude), simde_mm_set1_ps(0.5f));
+	simde__m128i subnormal = simde_mm_sub_epi32(simde_mm_castps_si128(sum), simde_mm_set1_epi32(0x3f000000));
+	simde__m128i half = vi_choose(is_normal, simde_mm_srli_epi32(normal, 13), subnormal);
+
+	half = vi_choose(is_large, vi_choose(is_nan, nan, simde_mm_set1_epi32(0x7c00)), half);
+	half = simde_mm_or_si128(half, simde_mm_and_si128(simde_mm_srli_epi32(bits, 16), simde_mm_set1_epi32(0x8000)));
+
+	/* SSE2 packs signed numbers only: bit 15 becomes the sign */
+	half = simde_mm_srai_epi32(simde_mm_slli_epi32(half, 16), 16);
+	simde_mm_storel_epi64((simde__m128i *) p, simde_mm_packs_epi32(half, half));
+}
+
+#endif
+
+SIMD_INLINE simde__m128
+vf_load_half_part(const uint16_t *p, int k)
+{
+	uint16_t	halves[4] = {0};
+
+	for (int i = 0; i < k; i++)
+		halves[i] = p[i];
+	return vf_load_half(halves);
+}
+
 SIMD_INLINE float
 vf_sum(simde__m128 v)
 {

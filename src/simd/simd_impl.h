@@ -20,6 +20,8 @@
  *	vf_add vf_sub vf_abs
  *	vf_fma(a, b, c)		a * b + c, one rounding where the level has it
  *	vf_sum(v)			of all lanes
+ *	vf_load_half(p) vf_load_half_part(p, k)	the same of halves, as floats
+ *	vf_store_half(p, v)	as halves, to the nearest, ties to even
  *	vf_u8(p) vf_lo4(p) vf_hi4(p)	the next VF_LANES bytes, or their low or
  *						high nibbles, as floats
  *	vf_butterfly(v, h)	one Walsh-Hadamard stage between lanes h apart,
@@ -34,6 +36,8 @@
  * Bits: those of bits_impl.h.
  */
 #include "simd/simd_tables.h"
+
+#include <string.h>
 
 /*
  * Independent sums of one vector: enough to cover the latency of the adds.
@@ -84,6 +88,30 @@ typedef enum F32Op
 	OP_L1
 } F32Op;
 
+/* What a vector's elements are in memory; in registers they are floats. */
+typedef enum F32Source
+{
+	FROM_F32,
+	FROM_F16
+} F32Source;
+
+/* Elements i .. i + VF_LANES, or the first k of them; source is a constant wherever these are inlined. */
+SIMD_INLINE VF
+f32_load(F32Source source, const void *vec, int i)
+{
+	if (source == FROM_F16)
+		return vf_load_half((const uint16_t *) vec + i);
+	return vf_load((const float *) vec + i);
+}
+
+SIMD_INLINE VF
+f32_load_part(F32Source source, const void *vec, int i, int k)
+{
+	if (source == FROM_F16)
+		return vf_load_half_part((const uint16_t *) vec + i, k);
+	return vf_load_part((const float *) vec + i, k);
+}
+
 /* op is a constant wherever this is inlined */
 SIMD_INLINE VF
 f32_step(F32Op op, VF sum, VF a, VF b)
@@ -104,10 +132,10 @@ f32_total(const VF *sums)
 
 /* The query against `width` vectors, at most F32_GROUP and a constant. */
 SIMD_INLINE void
-f32_group(F32Op op, int width, const float *query, const float *const *vecs, int n, float *out)
+f32_group(F32Op op, F32Source source, int width, const void *query, const void *const *vecs, int n, float *out)
 {
 	VF			sums[F32_GROUP][F32_ACCS];
-	const float *vec[F32_GROUP];
+	const void *vec[F32_GROUP];
 
 	SIMD_UNROLL
 	for (int v = 0; v < width; v++)
@@ -118,17 +146,17 @@ f32_group(F32Op op, int width, const float *query, const float *const *vecs, int
 
 #define FULL(k, i) \
 	do { \
-		VF			q_ = vf_load(query + (i)); \
+		VF			q_ = f32_load(source, query, i); \
 		SIMD_UNROLL \
 		for (int v = 0; v < width; v++) \
-			sums[v][k] = f32_step(op, sums[v][k], q_, vf_load(vec[v] + (i))); \
+			sums[v][k] = f32_step(op, sums[v][k], q_, f32_load(source, vec[v], i)); \
 	} while (0)
 #define PART(k, i, left) \
 	do { \
-		VF			q_ = vf_load_part(query + (i), left); \
+		VF			q_ = f32_load_part(source, query, i, left); \
 		SIMD_UNROLL \
 		for (int v = 0; v < width; v++) \
-			sums[v][k] = f32_step(op, sums[v][k], q_, vf_load_part(vec[v] + (i), left)); \
+			sums[v][k] = f32_step(op, sums[v][k], q_, f32_load_part(source, vec[v], i, left)); \
 	} while (0)
 
 	F32_WALK(n, FULL, PART);
@@ -174,41 +202,23 @@ f32_batch(F32Op op, const float *query, const float *const *vecs, int nvecs, int
 	{
 		prefetch_group((const void *const *) (vecs + i + F32_GROUP),
 					   min_int(F32_GROUP, nvecs - i - F32_GROUP), ahead);
-		f32_group(op, F32_GROUP, query, vecs + i, n, out + i);
+		f32_group(op, FROM_F32, F32_GROUP, query, (const void *const *) (vecs + i), n, out + i);
 	}
 	for (; i < nvecs; i++)
-		f32_group(op, 1, query, vecs + i, n, out + i);
+		f32_group(op, FROM_F32, 1, query, (const void *const *) (vecs + i), n, out + i);
 }
 
-static float
-KERNEL(l2sq_f32) (const float *a, const float *b, int n)
+SIMD_INLINE float
+f32_pair(F32Op op, F32Source source, const void *a, const void *b, int n)
 {
 	float		out;
 
-	f32_group(OP_L2SQ, 1, a, &b, n, &out);
+	f32_group(op, source, 1, a, &b, n, &out);
 	return out;
 }
 
-static float
-KERNEL(dot_f32) (const float *a, const float *b, int n)
-{
-	float		out;
-
-	f32_group(OP_DOT, 1, a, &b, n, &out);
-	return out;
-}
-
-static float
-KERNEL(l1_f32) (const float *a, const float *b, int n)
-{
-	float		out;
-
-	f32_group(OP_L1, 1, a, &b, n, &out);
-	return out;
-}
-
-static void
-KERNEL(cosine_f32) (const float *a, const float *b, int n, float sums[3])
+SIMD_INLINE void
+f32_cosine(F32Source source, const void *a, const void *b, int n, float sums[3])
 {
 	VF			ab[F32_ACCS];
 	VF			aa[F32_ACCS];
@@ -226,14 +236,14 @@ KERNEL(cosine_f32) (const float *a, const float *b, int n, float sums[3])
 	} while (0)
 #define FULL(k, i) \
 	do { \
-		VF			a_ = vf_load(a + (i)); \
-		VF			b_ = vf_load(b + (i)); \
+		VF			a_ = f32_load(source, a, i); \
+		VF			b_ = f32_load(source, b, i); \
 		ADD(k, a_, b_); \
 	} while (0)
 #define PART(k, i, left) \
 	do { \
-		VF			a_ = vf_load_part(a + (i), left); \
-		VF			b_ = vf_load_part(b + (i), left); \
+		VF			a_ = f32_load_part(source, a, i, left); \
+		VF			b_ = f32_load_part(source, b, i, left); \
 		ADD(k, a_, b_); \
 	} while (0)
 
@@ -246,6 +256,79 @@ KERNEL(cosine_f32) (const float *a, const float *b, int n, float sums[3])
 	sums[0] = f32_total(ab);
 	sums[1] = f32_total(aa);
 	sums[2] = f32_total(bb);
+}
+
+/* The pair forms of an element type. */
+#define PAIR_KERNELS(suffix, element, source) \
+static float \
+KERNEL(l2sq_##suffix) (const element *a, const element *b, int n) \
+{ \
+	return f32_pair(OP_L2SQ, source, a, b, n); \
+} \
+\
+static float \
+KERNEL(dot_##suffix) (const element *a, const element *b, int n) \
+{ \
+	return f32_pair(OP_DOT, source, a, b, n); \
+} \
+\
+static float \
+KERNEL(l1_##suffix) (const element *a, const element *b, int n) \
+{ \
+	return f32_pair(OP_L1, source, a, b, n); \
+} \
+\
+static void \
+KERNEL(cosine_##suffix) (const element *a, const element *b, int n, float sums[3]) \
+{ \
+	f32_cosine(source, a, b, n, sums); \
+}
+
+PAIR_KERNELS(f32, float, FROM_F32)
+PAIR_KERNELS(f16, uint16_t, FROM_F16)
+
+static void
+KERNEL(f16_to_f32) (const uint16_t *halves, float *floats, int n)
+{
+	int			i = 0;
+
+	for (; i <= n - VF_LANES; i += VF_LANES)
+		vf_store(floats + i, vf_load_half(halves + i));
+	if (i < n)
+	{
+		float		rest[VF_LANES];
+
+		vf_store(rest, vf_load_half_part(halves + i, n - i));
+		memcpy(floats + i, rest, (size_t) (n - i) * sizeof(float));
+	}
+}
+
+/* What is not finite shows in the results: x - x is zero of every other number. */
+static bool
+KERNEL(f32_to_f16) (const float *floats, uint16_t *halves, int n)
+{
+	VF			zero = vf_zero();
+	int			i = 0;
+
+	for (; i <= n - VF_LANES; i += VF_LANES)
+	{
+		VF			result;
+
+		vf_store_half(halves + i, vf_load(floats + i));
+		result = vf_load_half(halves + i);
+		zero = vf_add(zero, vf_sub(result, result));
+	}
+	if (i < n)
+	{
+		uint16_t	rest[VF_LANES];
+		VF			result;
+
+		vf_store_half(rest, vf_load_part(floats + i, n - i));
+		result = vf_load_half(rest);
+		zero = vf_add(zero, vf_sub(result, result));
+		memcpy(halves + i, rest, (size_t) (n - i) * sizeof(uint16_t));
+	}
+	return vf_sum(zero) == 0;
 }
 
 static void
@@ -511,6 +594,12 @@ static const SimdKernels kernels = {
 	.l2sq_f32_batch = KERNEL(l2sq_f32_batch),
 	.dot_f32_batch = KERNEL(dot_f32_batch),
 	.l1_f32_batch = KERNEL(l1_f32_batch),
+	.f16_to_f32 = KERNEL(f16_to_f32),
+	.f32_to_f16 = KERNEL(f32_to_f16),
+	.l2sq_f16 = KERNEL(l2sq_f16),
+	.dot_f16 = KERNEL(dot_f16),
+	.l1_f16 = KERNEL(l1_f16),
+	.cosine_f16 = KERNEL(cosine_f16),
 	.dot_u4s8_batch = KERNEL(dot_u4s8_batch),
 	.dot_u8s16_batch = KERNEL(dot_u8s16_batch),
 	.l1_u8_batch = KERNEL(l1_u8_batch),

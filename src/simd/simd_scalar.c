@@ -5,6 +5,7 @@
  * Written to be read, element by element and in order; errors grow linearly
  * with n.
  */
+#include "simd/half.h"
 #include "simd/simd_tables.h"
 
 #include <math.h>
@@ -70,6 +71,68 @@ l1_f32_batch_scalar(const float *query, const float *const *vecs, int nvecs, int
 {
 	for (int i = 0; i < nvecs; i++)
 		out[i] = l1_f32_scalar(query, vecs[i], n);
+}
+
+static void
+f16_to_f32_scalar(const uint16_t *halves, float *floats, int n)
+{
+	for (int i = 0; i < n; i++)
+		floats[i] = half_to_float(halves[i]);
+}
+
+static bool
+f32_to_f16_scalar(const float *floats, uint16_t *halves, int n)
+{
+	bool		finite = true;
+
+	for (int i = 0; i < n; i++)
+	{
+		halves[i] = half_from_float(floats[i]);
+		finite &= (halves[i] & 0x7c00) != 0x7c00;
+	}
+	return finite;
+}
+
+static float
+l2sq_f16_scalar(const uint16_t *a, const uint16_t *b, int n)
+{
+	float		sum = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		float		d = half_to_float(a[i]) - half_to_float(b[i]);
+
+		sum += d * d;
+	}
+	return sum;
+}
+
+static float
+dot_f16_scalar(const uint16_t *a, const uint16_t *b, int n)
+{
+	float		sum = 0;
+
+	for (int i = 0; i < n; i++)
+		sum += half_to_float(a[i]) * half_to_float(b[i]);
+	return sum;
+}
+
+static float
+l1_f16_scalar(const uint16_t *a, const uint16_t *b, int n)
+{
+	float		sum = 0;
+
+	for (int i = 0; i < n; i++)
+		sum += fabsf(half_to_float(a[i]) - half_to_float(b[i]));
+	return sum;
+}
+
+static void
+cosine_f16_scalar(const uint16_t *a, const uint16_t *b, int n, float sums[3])
+{
+	sums[0] = dot_f16_scalar(a, b, n);
+	sums[1] = dot_f16_scalar(a, a, n);
+	sums[2] = dot_f16_scalar(b, b, n);
 }
 
 static void
@@ -183,6 +246,12 @@ static const SimdKernels kernels = {
 	.l2sq_f32_batch = l2sq_f32_batch_scalar,
 	.dot_f32_batch = dot_f32_batch_scalar,
 	.l1_f32_batch = l1_f32_batch_scalar,
+	.f16_to_f32 = f16_to_f32_scalar,
+	.f32_to_f16 = f32_to_f16_scalar,
+	.l2sq_f16 = l2sq_f16_scalar,
+	.dot_f16 = dot_f16_scalar,
+	.l1_f16 = l1_f16_scalar,
+	.cosine_f16 = cosine_f16_scalar,
 	.dot_u4s8_batch = dot_u4s8_batch_scalar,
 	.dot_u8s16_batch = dot_u8s16_batch_scalar,
 	.l1_u8_batch = l1_u8_batch_scalar,

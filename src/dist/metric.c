@@ -39,26 +39,31 @@ metric_cosine_rank(float dot, float a_sq, float b_sq)
 	return 1 - similarity;
 }
 
-double
-metric_rank(Metric metric, const float *a, const float *b, int n)
-{
-	const SimdKernels *simd = simd_get();
-	float		sums[3];
-
-	switch (metric)
-	{
-		case METRIC_L2:
-			return simd->l2sq_f32(a, b, n);
-		case METRIC_IP:
-			return -(double) simd->dot_f32(a, b, n);
-		case METRIC_COSINE:
-			simd->cosine_f32(a, b, n, sums);
-			return metric_cosine_rank(sums[0], sums[1], sums[2]);
-		case METRIC_L1:
-			return simd->l1_f32(a, b, n);
-	}
-	return NAN;
+/* One function for each element type that has kernels of pairs. */
+#define METRIC_RANK(function, element, suffix) \
+double \
+function(Metric metric, const element *a, const element *b, int n) \
+{ \
+	const SimdKernels *simd = simd_get(); \
+	float		sums[3]; \
+\
+	switch (metric) \
+	{ \
+		case METRIC_L2: \
+			return simd->l2sq_##suffix(a, b, n); \
+		case METRIC_IP: \
+			return -(double) simd->dot_##suffix(a, b, n); \
+		case METRIC_COSINE: \
+			simd->cosine_##suffix(a, b, n, sums); \
+			return metric_cosine_rank(sums[0], sums[1], sums[2]); \
+		case METRIC_L1: \
+			return simd->l1_##suffix(a, b, n); \
+	} \
+	return NAN; \
 }
+
+METRIC_RANK(metric_rank, float, f32)
+METRIC_RANK(metric_rank_f16, uint16_t, f16)
 
 double
 metric_shown(Metric metric, double rank)

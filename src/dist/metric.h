@@ -37,6 +37,9 @@ extern const MetricInfo *metric_info(Metric metric);
  */
 extern double metric_rank(Metric metric, const float *a, const float *b, int n);
 
+/* The same of half vectors (simd/half.h): to the bit what metric_rank() gives for them as floats. */
+extern double metric_rank_f16(Metric metric, const uint16_t *a, const uint16_t *b, int n);
+
 /* The cosine rank distance from a dot product and the two squared norms. */
 extern double metric_cosine_rank(float dot, float a_sq, float b_sq);
 

@@ -29,6 +29,28 @@ static const VecidxType vector_type = {
 	.floats = vector_type_floats
 };
 
+static int
+halfvec_type_dim(const void *value)
+{
+	return ((const HalfVector *) value)->dim;
+}
+
+static const float *
+halfvec_type_floats(const void *value, float *buffer)
+{
+	const HalfVector *v = value;
+
+	simd_get()->f16_to_f32(v->x, buffer, v->dim);
+	return buffer;
+}
+
+static const VecidxType halfvec_type = {
+	.name = "halfvec",
+	.max_dim = HALFVEC_MAX_DIM,
+	.dim = halfvec_type_dim,
+	.floats = halfvec_type_floats
+};
+
 /* One support function per operator class. */
 #define OPCLASS_SUPPORT(function, metric_, type_) \
 PGDLLEXPORT PG_FUNCTION_INFO_V1(function); \
@@ -44,6 +66,10 @@ OPCLASS_SUPPORT(vecidx_vector_l2_support, METRIC_L2, vector_type)
 OPCLASS_SUPPORT(vecidx_vector_ip_support, METRIC_IP, vector_type)
 OPCLASS_SUPPORT(vecidx_vector_cosine_support, METRIC_COSINE, vector_type)
 OPCLASS_SUPPORT(vecidx_vector_l1_support, METRIC_L1, vector_type)
+OPCLASS_SUPPORT(vecidx_halfvec_l2_support, METRIC_L2, halfvec_type)
+OPCLASS_SUPPORT(vecidx_halfvec_ip_support, METRIC_IP, halfvec_type)
+OPCLASS_SUPPORT(vecidx_halfvec_cosine_support, METRIC_COSINE, halfvec_type)
+OPCLASS_SUPPORT(vecidx_halfvec_l1_support, METRIC_L1, halfvec_type)
 
 const VecidxOpclass *
 vecidx_opclass(Relation index)

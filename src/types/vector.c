@@ -12,23 +12,13 @@
 #define VT_GETARG(n) PG_GETARG_VECTOR_P(n)
 #define VT_MAX_DIM VECTOR_MAX_DIM
 #define VT_SIZE(dim) VECTOR_SIZE(dim)
-#define VT_NEW(dim) vector_new(dim)
 #define VT_ELEM float4
 #define VT_TO_FLOAT(e) (e)
 #define VT_FROM_FLOAT(f) (f)
-#define VT_FROM_DOUBLE(d) ((float4) (d))
+#define VT_TO_FLOATS(x, floats, n) memcpy(floats, x, sizeof(float4) * (n))
+#define VT_FROM_FLOATS(floats, x, n) (memcpy(x, floats, sizeof(float4) * (n)), false)
 #define VT_BITS uint32
 #define VT_HTON(bits) pg_hton32(bits)
 #define VT_RANK(metric, a, b) metric_rank(metric, (a)->x, (b)->x, (a)->dim)
-
-Vector *
-vector_new(int dim)
-{
-	Vector	   *v = palloc0(VECTOR_SIZE(dim));
-
-	SET_VARSIZE(v, VECTOR_SIZE(dim));
-	v->dim = (int16) dim;
-	return v;
-}
 
 #include "types/vectype_impl.h"

@@ -23,26 +23,45 @@ typedef struct Vector
 #define PG_GETARG_VECTOR_P(n) DatumGetVector(PG_GETARG_DATUM(n))
 #define PG_RETURN_VECTOR_P(v) PG_RETURN_POINTER(v)
 
-/* A new zero vector in CurrentMemoryContext; 1 <= dim <= VECTOR_MAX_DIM is the caller's promise. */
+#define HALFVEC_MAX_DIM 16000
+
+typedef struct HalfVector
+{
+	int32		vl_len_;		/* varlena header, do not touch directly */
+	int16		dim;
+	int16		unused;			/* zero */
+	uint16		x[FLEXIBLE_ARRAY_MEMBER];	/* bits of IEEE binary16 */
+} HalfVector;
+
+#define HALFVEC_SIZE(dim) (offsetof(HalfVector, x) + sizeof(uint16) * (dim))
+#define PG_GETARG_HALFVEC_P(n) DatumGetHalfVector(PG_GETARG_DATUM(n))
+#define PG_RETURN_HALFVEC_P(v) PG_RETURN_POINTER(v)
+
+/* A new zero value in CurrentMemoryContext; 1 <= dim <= the type's maximum is the caller's promise. */
 extern Vector *vector_new(int dim);
+extern HalfVector *halfvec_new(int dim);
 
 /* Raises ERRCODE_DATA_CORRUPTED: a stored value whose size does not fit its dimensions. */
 pg_noreturn extern void vectype_damaged(const char *type_name);
 
 /*
- * The detoasted vector behind a Datum.  Everything after this trusts dim, so
+ * The detoasted value behind a Datum.  Everything after this trusts dim, so
  * a value from a damaged page stops here and not in a kernel that reads past
  * its end.
  */
-static inline Vector *
-DatumGetVector(Datum d)
-{
-	Vector	   *v = (Vector *) PG_DETOAST_DATUM(d);
-
-	if (unlikely(v->dim < 1 || VARSIZE(v) != VECTOR_SIZE(v->dim)))
-		vectype_damaged("vector");
-	return v;
+#define VECTORS_DATUM_GET(function, type, size, name) \
+static inline type * \
+function(Datum d) \
+{ \
+	type	   *v = (type *) PG_DETOAST_DATUM(d); \
+\
+	if (unlikely(v->dim < 1 || VARSIZE(v) != size(v->dim))) \
+		vectype_damaged(name); \
+	return v; \
 }
+
+VECTORS_DATUM_GET(DatumGetVector, Vector, VECTOR_SIZE, "vector")
+VECTORS_DATUM_GET(DatumGetHalfVector, HalfVector, HALFVEC_SIZE, "halfvec")
 
 #define SPARSEVEC_MAX_DIM 1000000000
 #define SPARSEVEC_MAX_NNZ 16000

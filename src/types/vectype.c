@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
+#include "common/shortest_dec.h"
 #include "types/vectors.h"
 #include "utils/float.h"
 #include "utils/fmgrprotos.h"
@@ -87,6 +88,18 @@ vectype_not_finite(const VecType *type, double value, int element)
 {
 	(void) vectype_finite_ok(type, value, element, NULL);
 	pg_unreachable();
+}
+
+void
+vectype_out_of_range(const VecType *type, float value, int element)
+{
+	char		text[FLOAT_SHORTEST_DECIMAL_LEN];
+
+	float_to_shortest_decimal_buf(value, text);
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("\"%s\" is out of range for type %s", text, type->name),
+			 errdetail("Element %d lies outside the range of the type.", element)));
 }
 
 int32
@@ -259,4 +272,20 @@ vectype_array_values(ArrayType *array, int n)
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("unsupported array type")));
 	return values;
+}
+
+const float4 *
+vectype_array_floats(ArrayType *array, int n)
+{
+	const float8 *values;
+	float4	   *floats;
+
+	if (ARR_ELEMTYPE(array) == FLOAT4OID)
+		return (const float4 *) ARR_DATA_PTR(array);
+
+	values = vectype_array_values(array, n);
+	floats = palloc(sizeof(float4) * n);
+	for (int i = 0; i < n; i++)
+		floats[i] = (float4) values[i];
+	return floats;
 }

@@ -33,6 +33,7 @@ extern bool vectype_finite_ok(const VecType *type, double value, int element, No
 /* Errors of two values that should match, and of element number element (from 1). */
 pg_noreturn extern void vectype_dims_differ(const VecType *type, int a, int b);
 pg_noreturn extern void vectype_not_finite(const VecType *type, double value, int element);
+pg_noreturn extern void vectype_out_of_range(const VecType *type, float value, int element);
 
 /* The type modifier in the parentheses of type(n). */
 extern int32 vectype_typmod_in(const VecType *type, ArrayType *modifiers);
@@ -67,6 +68,9 @@ extern void vectype_check_array(const VecType *type, ArrayType *array, int *n);
  * numeric, the latter with the precision of real; maybe in place.
  */
 extern const float8 *vectype_array_values(ArrayType *array, int n);
+
+/* The same as floats; values too large are infinite. */
+extern const float4 *vectype_array_floats(ArrayType *array, int n);
 
 /* Skips white space as PostgreSQL's scanner has it, whatever the locale. */
 static inline const char *

@@ -82,11 +82,13 @@ cost_support(Node *raw_request, Size header_size, Size element_size)
 	return (Node *) request;
 }
 
-PG_FUNCTION_INFO_V1(vecidx_vector_cost);
-
-Datum
-vecidx_vector_cost(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_POINTER(cost_support((Node *) PG_GETARG_POINTER(0),
-								   VECTOR_SIZE(0), sizeof(float4)));
+#define COST_SUPPORT(function, header_size, element_size) \
+PG_FUNCTION_INFO_V1(function); \
+Datum \
+function(PG_FUNCTION_ARGS) \
+{ \
+	PG_RETURN_POINTER(cost_support((Node *) PG_GETARG_POINTER(0), header_size, element_size)); \
 }
+
+COST_SUPPORT(vecidx_vector_cost, VECTOR_SIZE(0), sizeof(float4))
+COST_SUPPORT(vecidx_halfvec_cost, HALFVEC_SIZE(0), sizeof(uint16))

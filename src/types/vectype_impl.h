@@ -11,10 +11,12 @@
  *	VT_VALUE				the varlena struct, with dim, unused and x[]
  *	VT_GETARG(n)			argument n, detoasted
  *	VT_MAX_DIM, VT_SIZE(dim)
- *	VT_NEW(dim)				a new zero value
  *	VT_ELEM					type of an element
- *	VT_TO_FLOAT(e), VT_FROM_FLOAT(f), VT_FROM_DOUBLE(d)
+ *	VT_TO_FLOAT(e), VT_FROM_FLOAT(f)
  *							conversions; what is too large becomes infinite
+ *	VT_TO_FLOATS(x, floats, n), VT_FROM_FLOATS(floats, x, n)
+ *							the same of n elements; the latter is true if it has
+ *							seen that all of them are finite
  *	VT_BITS					unsigned integer as wide as an element
  *	VT_HTON(bits)			its change of byte order, both ways
  *	VT_RANK(metric, a, b)	metric_rank() of two values of equal dimensions
@@ -22,6 +24,8 @@
  * Loops over elements take dim into a local variable and gather flags in an
  * int rather than branch: compiled without strict aliasing, as extensions
  * are, that is what lets them be vectorised.
+ *
+ * Doubles become float4 first and elements then: pgvector rounds twice, too.
  *
  * Distances go through metric.h so that what SQL shows, what a sort compares
  * and what an index compares is the same arithmetic.
@@ -39,6 +43,7 @@
 #include "libpq/pqformat.h"
 #include "types/float_text.h"
 #include "types/vectype.h"
+#include "types/vectype_subscript.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/fmgrprotos.h"
@@ -50,6 +55,16 @@
 	Datum VT(name) (PG_FUNCTION_ARGS)
 
 static const VecType VT(type) = {VT_NAME, VT_MAX_DIM};
+
+VT_VALUE *
+VT(new) (int dim)
+{
+	VT_VALUE   *v = palloc0(VT_SIZE(dim));
+
+	SET_VARSIZE(v, VT_SIZE(dim));
+	v->dim = (int16) dim;
+	return v;
+}
 
 /* Number of dimensions without fetching a toasted value: its size tells. */
 static inline int
@@ -65,38 +80,55 @@ VT(check_same_dim) (const VT_VALUE *a, const VT_VALUE *b)
 		vectype_dims_differ(&VT(type), a->dim, b->dim);
 }
 
-/* Values from outside: neither NaN nor infinity may enter the type. */
-static void
-VT(check_finite) (const VT_VALUE *v)
+static bool
+VT(all_finite) (const VT_VALUE *v)
 {
 	const int	dim = v->dim;
 	int			bad = 0;
 
 	for (int i = 0; i < dim; i++)
 		bad |= !(fabsf(VT_TO_FLOAT(v->x[i])) <= FLT_MAX);
+	return !bad;
+}
 
-	if (unlikely(bad))
+/*
+ * Values from outside: neither NaN nor infinity may enter the type.  floats
+ * is what the elements were made from, NULL if they came as they are.
+ */
+static void
+VT(check_finite) (const VT_VALUE *v, const float *floats)
+{
+	if (likely(VT(all_finite) (v)))
+		return;
+
+	for (int i = 0; i < v->dim; i++)
 	{
-		for (int i = 0; i < dim; i++)
-		{
-			float		x = VT_TO_FLOAT(v->x[i]);
+		float		x = VT_TO_FLOAT(v->x[i]);
 
-			if (isnan(x) || isinf(x))
-				vectype_not_finite(&VT(type), x, i + 1);
-		}
+		if (!isnan(x) && !isinf(x))
+			continue;
+		if (floats != NULL && !isnan(floats[i]) && !isinf(floats[i]))
+			vectype_out_of_range(&VT(type), floats[i], i + 1);
+		vectype_not_finite(&VT(type), x, i + 1);
 	}
+}
+
+/* A new value of dim floats, checked. */
+static VT_VALUE *
+VT(from_floats) (const float *floats, int dim)
+{
+	VT_VALUE   *v = VT(new) (dim);
+
+	if (!VT_FROM_FLOATS(floats, v->x, dim))
+		VT(check_finite) (v, floats);
+	return v;
 }
 
 /* Results of arithmetic on finite values: what is not finite overflowed. */
 static void
 VT(check_overflow) (const VT_VALUE *v)
 {
-	const int	dim = v->dim;
-	int			bad = 0;
-
-	for (int i = 0; i < dim; i++)
-		bad |= !(fabsf(VT_TO_FLOAT(v->x[i])) <= FLT_MAX);
-	if (unlikely(bad))
+	if (unlikely(!VT(all_finite) (v)))
 		float_overflow_error();
 }
 
@@ -132,7 +164,7 @@ VT_FUNCTION(in)
 	/* there are at most as many elements as separators, plus one */
 	for (const char *comma = p; room < VT_MAX_DIM && (comma = strchr(comma, ',')) != NULL; comma++)
 		room++;
-	result = VT_NEW(room);
+	result = VT(new) (room);
 
 	for (;;)
 	{
@@ -247,7 +279,7 @@ VT_FUNCTION(recv)
 	/* raises a protocol error if the message ends too early */
 	elements = pq_getmsgbytes(buf, dim * (int) sizeof(VT_ELEM));
 
-	result = VT_NEW(dim);
+	result = VT(new) (dim);
 	for (int i = 0; i < dim; i++)
 	{
 		VT_BITS		bits;
@@ -256,7 +288,7 @@ VT_FUNCTION(recv)
 		bits = VT_HTON(bits);
 		memcpy(&result->x[i], &bits, sizeof(bits));
 	}
-	VT(check_finite) (result);
+	VT(check_finite) (result, NULL);
 
 	PG_RETURN_POINTER(result);
 }
@@ -304,28 +336,18 @@ VT_FUNCTION(from_array)
 {
 	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
 	int			dim;
-	const float8 *x;
-	VT_VALUE   *result;
 
 	vectype_check_array(&VT(type), array, &dim);
 	vectype_check_expected(PG_GETARG_INT32(1), dim);
-	result = VT_NEW(dim);
-	x = vectype_array_values(array, dim);
-	for (int i = 0; i < dim; i++)
-		result->x[i] = VT_FROM_DOUBLE(x[i]);
-	VT(check_finite) (result);
-
-	PG_RETURN_POINTER(result);
+	PG_RETURN_POINTER(VT(from_floats) (vectype_array_floats(array, dim), dim));
 }
 
 VT_FUNCTION(to_float4)
 {
 	VT_VALUE   *v = VT_GETARG(0);
 	ArrayType  *result = vectype_array_new(v->dim, FLOAT4OID, sizeof(float4));
-	float4	   *x = (float4 *) ARR_DATA_PTR(result);
 
-	for (int i = 0, dim = v->dim; i < dim; i++)
-		x[i] = VT_TO_FLOAT(v->x[i]);
+	VT_TO_FLOATS(v->x, (float4 *) ARR_DATA_PTR(result), v->dim);
 	PG_RETURN_ARRAYTYPE_P(result);
 }
 
@@ -479,13 +501,13 @@ VT_FUNCTION(norm)
 VT_FUNCTION(l2_normalize)
 {
 	VT_VALUE   *v = VT_GETARG(0);
-	VT_VALUE   *result = VT_NEW(v->dim);
+	VT_VALUE   *result = VT(new) (v->dim);
 	double		length = VT(length) (v);
 
 	if (length > 0)
 	{
 		for (int i = 0, dim = v->dim; i < dim; i++)
-			result->x[i] = VT_FROM_DOUBLE(VT_TO_FLOAT(v->x[i]) / length);
+			result->x[i] = VT_FROM_FLOAT((float4) (VT_TO_FLOAT(v->x[i]) / length));
 	}
 	PG_RETURN_POINTER(result);
 }
@@ -516,6 +538,25 @@ VT_FUNCTION(binary_quantize)
 	PG_RETURN_VARBIT_P(result);
 }
 
+/*
+ * Elements first .. last of a value that has them, as a value of its own.  Of
+ * one in external storage only the chunks in question are fetched.
+ */
+static VT_VALUE *
+VT(part) (Datum d, int first, int last)
+{
+	VT_VALUE   *result = VT(new) (last - first + 1);
+	struct varlena *elements;
+
+	elements = PG_DETOAST_DATUM_SLICE(d,
+									  (int32) (VT_SIZE(first - 1) - VARHDRSZ),
+									  (int32) (sizeof(VT_ELEM) * result->dim));
+	if (VARSIZE_ANY_EXHDR(elements) != sizeof(VT_ELEM) * result->dim)
+		vectype_damaged(VT_NAME);
+	memcpy(result->x, VARDATA_ANY(elements), sizeof(VT_ELEM) * result->dim);
+	return result;
+}
+
 /* As substring(): counts from 1, and what lies outside the vector is left out. */
 VT_FUNCTION(subvector)
 {
@@ -523,22 +564,70 @@ VT_FUNCTION(subvector)
 	int64		first = PG_GETARG_INT32(1);
 	int64		count = PG_GETARG_INT32(2);
 	int64		last = Min(first + count - 1, VT(dim_of_datum) (d));
-	struct varlena *elements;
-	VT_VALUE   *result;
 
 	first = Max(first, 1);
 	vectype_check_dim(&VT(type), last - first + 1);
+	PG_RETURN_POINTER(VT(part) (d, (int) first, (int) last));
+}
 
-	/* of a value in external storage only the chunks in question are fetched */
-	result = VT_NEW((int) (last - first + 1));
-	elements = PG_DETOAST_DATUM_SLICE(d,
-									  (int32) (VT_SIZE(first - 1) - VARHDRSZ),
-									  (int32) (sizeof(VT_ELEM) * result->dim));
-	if (VARSIZE_ANY_EXHDR(elements) != sizeof(VT_ELEM) * result->dim)
-		vectype_damaged(VT_NAME);
-	memcpy(result->x, VARDATA_ANY(elements), sizeof(VT_ELEM) * result->dim);
+/* ----------
+ * Subscripts: v[i] is a real, v[i:j] a vector; see vectype_subscript.c.
+ * ----------
+ */
 
-	PG_RETURN_POINTER(result);
+static void
+VT(fetch_element) (ExprState *state, ExprEvalStep *op, ExprContext *econtext)
+{
+	const VecSubscript *subscript = op->d.sbsref.state->workspace;
+	Datum		d = *op->resvalue;
+
+	(void) state;
+	(void) econtext;
+	*op->resnull = subscript->first < 1 || subscript->first > VT(dim_of_datum) (d);
+	if (!*op->resnull)
+	{
+		VT_VALUE   *element = VT(part) (d, subscript->first, subscript->first);
+
+		*op->resvalue = Float4GetDatum(VT_TO_FLOAT(element->x[0]));
+		pfree(element);
+	}
+}
+
+static void
+VT(fetch_slice) (ExprState *state, ExprEvalStep *op, ExprContext *econtext)
+{
+	const VecSubscript *subscript = op->d.sbsref.state->workspace;
+	Datum		d = *op->resvalue;
+	int			first = Max(subscript->first, 1);
+	int			last = Min(subscript->last, VT(dim_of_datum) (d));
+
+	(void) state;
+	(void) econtext;
+	*op->resnull = first > last;
+	if (!*op->resnull)
+		*op->resvalue = PointerGetDatum(VT(part) (d, first, last));
+}
+
+static void
+VT(subscript_setup) (const SubscriptingRef *sbsref, SubscriptingRefState *state,
+					 SubscriptExecSteps *methods)
+{
+	(void) sbsref;
+	vectype_subscript_setup(state, methods, VT(fetch_element), VT(fetch_slice));
+}
+
+VT_FUNCTION(subscript)
+{
+	static const SubscriptRoutines routines = {
+		.transform = vectype_subscript_transform,
+		.exec_setup = VT(subscript_setup),
+		.fetch_strict = true,
+		.fetch_leakproof = true,
+		.store_leakproof = false
+	};
+
+	(void) fcinfo;
+	PG_RETURN_POINTER(&routines);
 }
 
 /* ----------
@@ -553,7 +642,7 @@ VT_FUNCTION(add)
 	VT_VALUE   *result;
 
 	VT(check_same_dim) (a, b);
-	result = VT_NEW(a->dim);
+	result = VT(new) (a->dim);
 	for (int i = 0, dim = a->dim; i < dim; i++)
 		result->x[i] = VT_FROM_FLOAT(VT_TO_FLOAT(a->x[i]) + VT_TO_FLOAT(b->x[i]));
 	VT(check_overflow) (result);
@@ -567,7 +656,7 @@ VT_FUNCTION(sub)
 	VT_VALUE   *result;
 
 	VT(check_same_dim) (a, b);
-	result = VT_NEW(a->dim);
+	result = VT(new) (a->dim);
 	for (int i = 0, dim = a->dim; i < dim; i++)
 		result->x[i] = VT_FROM_FLOAT(VT_TO_FLOAT(a->x[i]) - VT_TO_FLOAT(b->x[i]));
 	VT(check_overflow) (result);
@@ -582,7 +671,7 @@ VT_FUNCTION(mul)
 	int			underflow = 0;
 
 	VT(check_same_dim) (a, b);
-	result = VT_NEW(a->dim);
+	result = VT(new) (a->dim);
 	for (int i = 0, dim = a->dim; i < dim; i++)
 	{
 		float		x = VT_TO_FLOAT(a->x[i]);
@@ -610,12 +699,12 @@ VT(scaled) (const VT_VALUE *v, double scalar)
 				 : errmsg("infinite value not allowed in %s", VT_NAME),
 				 errdetail("A %s is multiplied by a finite number only.", VT_NAME)));
 
-	result = VT_NEW(v->dim);
+	result = VT(new) (v->dim);
 	for (int i = 0, dim = v->dim; i < dim; i++)
 	{
 		double		x = VT_TO_FLOAT(v->x[i]);
 
-		result->x[i] = VT_FROM_DOUBLE(x * scalar);
+		result->x[i] = VT_FROM_FLOAT((float4) (x * scalar));
 		underflow |= (VT_TO_FLOAT(result->x[i]) == 0) & (x != 0) & (scalar != 0);
 	}
 	VT(check_overflow) (result);
@@ -642,7 +731,7 @@ VT_FUNCTION(concat)
 	VT_VALUE   *result;
 
 	vectype_check_dim(&VT(type), dim);
-	result = VT_NEW(dim);
+	result = VT(new) (dim);
 	memcpy(result->x, a->x, sizeof(VT_ELEM) * a->dim);
 	memcpy(result->x + a->dim, b->x, sizeof(VT_ELEM) * b->dim);
 	PG_RETURN_POINTER(result);
@@ -838,17 +927,15 @@ VT_FUNCTION(avg)
 {
 	int			dim;
 	float8	   *sums = vectype_state(PG_GETARG_ARRAYTYPE_P(0), &dim, VT_NAME "_avg");
-	VT_VALUE   *result;
+	float4	   *means;
 
 	/* SQL: the average of no values is NULL */
 	if (sums[0] == 0)
 		PG_RETURN_NULL();
 
 	vectype_check_dim(&VT(type), dim);
-	result = VT_NEW(dim);
+	means = palloc(sizeof(float4) * dim);
 	for (int i = 0; i < dim; i++)
-		result->x[i] = VT_FROM_DOUBLE(sums[i + 1] / sums[0]);
-	VT(check_finite) (result);
-
-	PG_RETURN_POINTER(result);
+		means[i] = (float4) (sums[i + 1] / sums[0]);
+	PG_RETURN_POINTER(VT(from_floats) (means, dim));
 }

@@ -32,6 +32,7 @@ static uint64_t seed = 1;
 typedef void (*Run) (const SimdKernels *k, const uint8_t *const *codes, int ncodes, int dim);
 
 static _Alignas(64) float query_f32[MAX_DIM];
+static _Alignas(64) uint16_t query_f16[MAX_DIM];
 static _Alignas(64) int8_t query_s8[2 * MAX_DIM];
 static _Alignas(64) int16_t query_s16[MAX_DIM + 64];
 static float grid_lo[BATCH];
@@ -100,6 +101,46 @@ run_cosine(const SimdKernels *k, const uint8_t *const *codes, int ncodes, int di
 }
 
 static void
+run_l2sq_half(const SimdKernels *k, const uint8_t *const *codes, int ncodes, int dim)
+{
+	for (int i = 0; i < ncodes; i++)
+		sink_f32 = k->l2sq_f16(query_f16, (const uint16_t *) codes[i], dim);
+}
+
+static void
+run_cosine_half(const SimdKernels *k, const uint8_t *const *codes, int ncodes, int dim)
+{
+	float		sums[3];
+
+	for (int i = 0; i < ncodes; i++)
+	{
+		k->cosine_f16(query_f16, (const uint16_t *) codes[i], dim, sums);
+		sink_f32 = sums[0] + sums[1] + sums[2];
+	}
+}
+
+static void
+run_from_half(const SimdKernels *k, const uint8_t *const *codes, int ncodes, int dim)
+{
+	static float floats[MAX_DIM];
+
+	for (int i = 0; i < ncodes; i++)
+	{
+		k->f16_to_f32((const uint16_t *) codes[i], floats, dim);
+		sink_f32 = floats[dim - 1];
+	}
+}
+
+static void
+run_to_half(const SimdKernels *k, const uint8_t *const *codes, int ncodes, int dim)
+{
+	static uint16_t halves[MAX_DIM];
+
+	for (int i = 0; i < ncodes; i++)
+		sink_s32 = k->f32_to_f16((const float *) codes[i], halves, dim);
+}
+
+static void
 run_u4s8(const SimdKernels *k, const uint8_t *const *codes, int ncodes, int dim)
 {
 	k->dot_u4s8_batch(query_s8, codes, ncodes, dim / 2, out_s32);
@@ -138,6 +179,10 @@ static const struct
 	{"l1_f32_batch", run_l1, 32},
 	{"l2sq_f32 pairs", run_l2sq_pair, 32},
 	{"cosine_f32 pairs", run_cosine, 32},
+	{"l2sq_f16 pairs", run_l2sq_half, 16},
+	{"cosine_f16 pairs", run_cosine_half, 16},
+	{"f16_to_f32", run_from_half, 16},
+	{"f32_to_f16", run_to_half, 32},
 	{"dot_u8s16_batch", run_u8s16, 8},
 	{"dot_u4s8_batch", run_u4s8, 4},
 	{"l1_u8_batch", run_l1_u8, 8},
@@ -234,8 +279,9 @@ time_fht(const SimdKernels *k, int n)
 	return best;
 }
 
+/* With an argument: only kernels whose name contains it. */
 int
-main(void)
+main(int argc, char **argv)
 {
 	static const int dims[] = {100, 768, 1536};
 
@@ -251,6 +297,7 @@ main(void)
 	for (int i = 0; i < MAX_DIM; i++)
 	{
 		query_f32[i] = (float) (next_random() >> 40) / 16777216.0f - 0.5f;
+		query_f16[i] = (uint16_t) (0x3000 + next_random() % 0x0800);
 		query_s16[i] = (int16_t) (next_random() % 511) - 255;
 		query_s8[i] = (int8_t) (next_random() % 255 - 127);
 	}
@@ -265,6 +312,8 @@ main(void)
 
 	for (size_t b = 0; b < sizeof(benches) / sizeof(benches[0]); b++)
 	{
+		if (argc > 1 && strstr(benches[b].name, argv[1]) == NULL)
+			continue;
 		for (int level = 0; level < SIMD_NLEVELS; level++)
 		{
 			const SimdKernels *k = simd_kernels_for((SimdLevel) level);
@@ -286,6 +335,8 @@ main(void)
 		}
 	}
 
+	if (argc > 1)
+		return 0;
 	printf("\nns per fht_f32, hot: n = 128, 1024, 2048, 16384\n");
 	for (int level = 0; level < SIMD_NLEVELS; level++)
 	{

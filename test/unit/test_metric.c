@@ -6,6 +6,7 @@
 
 #include "dist/metric.h"
 #include "reference.h"
+#include "simd/half.h"
 
 #include <math.h>
 
@@ -79,6 +80,37 @@ check_edges(void)
 	CHECK(metric_rank(METRIC_IP, huge, huge, 2) == -(double) INFINITY, "overflow is infinite");
 }
 
+/* An index that holds floats and a sort of halves agree to the bit. */
+static void
+check_halves(void)
+{
+	static uint16_t a[MAX_N];
+	static uint16_t b[MAX_N];
+	static float fa[MAX_N];
+	static float fb[MAX_N];
+
+	for (int n = 1; n <= MAX_N; n = n < 40 ? n + 1 : n * 2)
+	{
+		for (int i = 0; i < n; i++)
+		{
+			a[i] = half_from_float(check_uniform(&seed, -1, 1));
+			b[i] = half_from_float(check_uniform(&seed, -1, 1));
+			fa[i] = half_to_float(a[i]);
+			fb[i] = half_to_float(b[i]);
+		}
+		for (int m = 0; m < METRIC_COUNT; m++)
+		{
+			double		got = metric_rank_f16((Metric) m, a, b, n);
+
+			CHECK(got == metric_rank((Metric) m, fa, fb, n), "%s n=%d of halves: %.17g", metric_info((Metric) m)->name, n, got);
+		}
+		memset(b, 0, sizeof(b));
+		CHECK(isnan(metric_rank_f16(METRIC_COSINE, a, b, n)), "no angle to zero, n=%d", n);
+		b[n - 1] = 1;
+		CHECK(!isnan(metric_rank_f16(METRIC_COSINE, a, b, n)), "the smallest half has a direction, n=%d", n);
+	}
+}
+
 int
 main(void)
 {
@@ -102,6 +134,7 @@ main(void)
 		}
 		check_values();
 		check_edges();
+		check_halves();
 	}
 	return check_done("test_metric");
 }

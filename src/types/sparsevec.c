@@ -24,6 +24,7 @@
 
 static const VecType sparsevec_type = {"sparsevec", SPARSEVEC_MAX_DIM};
 static const VecType vector_type = {"vector", VECTOR_MAX_DIM};
+static const VecType halfvec_type = {"halfvec", HALFVEC_MAX_DIM};
 
 /* Heads an SQL function. */
 #define SPARSEVEC_FUNCTION(name) \
@@ -453,21 +454,47 @@ SPARSEVEC_FUNCTION(vector_to_sparsevec)
 	PG_RETURN_POINTER(sparsevec_from_dense(v->x, v->dim, PG_GETARG_INT32(1)));
 }
 
-SPARSEVEC_FUNCTION(sparsevec_to_vector)
+SPARSEVEC_FUNCTION(halfvec_to_sparsevec)
 {
-	SparseVector *v = PG_GETARG_SPARSEVEC_P(0);
-	Vector	   *result;
+	HalfVector *v = PG_GETARG_HALFVEC_P(0);
+	float4	   *x = palloc(sizeof(float4) * v->dim);
 
-	vectype_check_dim(&vector_type, v->dim);
-	vectype_check_expected(PG_GETARG_INT32(1), v->dim);
-	result = vector_new(v->dim);
+	simd_get()->f16_to_f32(v->x, x, v->dim);
+	PG_RETURN_POINTER(sparsevec_from_dense(x, v->dim, PG_GETARG_INT32(1)));
+}
+
+/* The elements of a cast's argument with all their zeros. */
+static float4 *
+sparsevec_to_dense(const VecType *type, const SparseVector *v, int32 typmod)
+{
+	float4	   *x;
+
+	vectype_check_dim(type, v->dim);
+	vectype_check_expected(typmod, v->dim);
+	x = palloc0(sizeof(float4) * v->dim);
 	for (int i = 0; i < v->nnz; i++)
 	{
 		if (unlikely(v->indices[i] < 0 || v->indices[i] >= v->dim))
 			vectype_damaged("sparsevec");
-		result->x[v->indices[i]] = SPARSEVEC_VALUES(v)[i];
+		x[v->indices[i]] = SPARSEVEC_VALUES(v)[i];
 	}
-	PG_RETURN_POINTER(result);
+	return x;
+}
+
+SPARSEVEC_FUNCTION(sparsevec_to_vector)
+{
+	SparseVector *v = PG_GETARG_SPARSEVEC_P(0);
+	float4	   *x = sparsevec_to_dense(&vector_type, v, PG_GETARG_INT32(1));
+
+	PG_RETURN_VECTOR_P(vector_from_floats(x, v->dim));
+}
+
+SPARSEVEC_FUNCTION(sparsevec_to_halfvec)
+{
+	SparseVector *v = PG_GETARG_SPARSEVEC_P(0);
+	float4	   *x = sparsevec_to_dense(&halfvec_type, v, PG_GETARG_INT32(1));
+
+	PG_RETURN_HALFVEC_P(halfvec_from_floats(x, v->dim));
 }
 
 SPARSEVEC_FUNCTION(sparsevec_from_array)

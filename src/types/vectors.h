@@ -41,6 +41,10 @@ typedef struct HalfVector
 extern Vector *vector_new(int dim);
 extern HalfVector *halfvec_new(int dim);
 
+/* A new value of dim floats; errors where one is not finite, or too large for the type. */
+extern Vector *vector_from_floats(const float *floats, int dim);
+extern HalfVector *halfvec_from_floats(const float *floats, int dim);
+
 /* Raises ERRCODE_DATA_CORRUPTED: a stored value whose size does not fit its dimensions. */
 pg_noreturn extern void vectype_damaged(const char *type_name);
 

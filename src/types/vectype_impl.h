@@ -113,8 +113,7 @@ VT(check_finite) (const VT_VALUE *v, const float *floats)
 	}
 }
 
-/* A new value of dim floats, checked. */
-static VT_VALUE *
+VT_VALUE *
 VT(from_floats) (const float *floats, int dim)
 {
 	VT_VALUE   *v = VT(new) (dim);

@@ -500,16 +500,10 @@ SPARSEVEC_FUNCTION(sparsevec_to_halfvec)
 SPARSEVEC_FUNCTION(sparsevec_from_array)
 {
 	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
-	const float8 *values;
-	float4	   *x;
 	int			dim;
 
 	vectype_check_array(&sparsevec_type, array, &dim);
-	values = vectype_array_values(array, dim);
-	x = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float4) * dim);
-	for (int i = 0; i < dim; i++)
-		x[i] = (float4) values[i];
-	PG_RETURN_POINTER(sparsevec_from_dense(x, dim, PG_GETARG_INT32(1)));
+	PG_RETURN_POINTER(sparsevec_from_dense(vectype_array_floats(array, dim), dim, PG_GETARG_INT32(1)));
 }
 
 /* ----------

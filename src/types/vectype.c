@@ -235,28 +235,28 @@ vectype_check_array(const VecType *type, ArrayType *array, int *n)
 	vectype_check_dim(type, *n);
 }
 
-const float8 *
-vectype_array_values(ArrayType *array, int n)
+const float4 *
+vectype_array_floats(ArrayType *array, int n)
 {
 	/* without nulls, fixed-length elements stand side by side */
 	const char *elements = ARR_DATA_PTR(array);
 	Oid			type = ARR_ELEMTYPE(array);
-	float8	   *values;
+	float4	   *floats;
 
-	if (type == FLOAT8OID)
-		return (const float8 *) elements;
-
-	/* more than palloc() likes where few of a great many will be kept */
-	values = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float8) * n);
 	if (type == FLOAT4OID)
+		return (const float4 *) elements;
+
+	/* more than palloc() likes where a sparsevec keeps few of a great many */
+	floats = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(float4) * n);
+	if (type == FLOAT8OID)
 	{
 		for (int i = 0; i < n; i++)
-			values[i] = ((const float4 *) elements)[i];
+			floats[i] = (float4) ((const float8 *) elements)[i];
 	}
 	else if (type == INT4OID)
 	{
 		for (int i = 0; i < n; i++)
-			values[i] = ((const int32 *) elements)[i];
+			floats[i] = (float4) ((const int32 *) elements)[i];
 	}
 	else if (type == NUMERICOID)
 	{
@@ -264,28 +264,12 @@ vectype_array_values(ArrayType *array, int n)
 
 		deconstruct_array(array, NUMERICOID, -1, false, TYPALIGN_INT, &numerics, NULL, &n);
 		for (int i = 0; i < n; i++)
-			values[i] = DatumGetFloat4(DirectFunctionCall1(numeric_float4, numerics[i]));
+			floats[i] = DatumGetFloat4(DirectFunctionCall1(numeric_float4, numerics[i]));
 		pfree(numerics);
 	}
 	else
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("unsupported array type")));
-	return values;
-}
-
-const float4 *
-vectype_array_floats(ArrayType *array, int n)
-{
-	const float8 *values;
-	float4	   *floats;
-
-	if (ARR_ELEMTYPE(array) == FLOAT4OID)
-		return (const float4 *) ARR_DATA_PTR(array);
-
-	values = vectype_array_values(array, n);
-	floats = palloc(sizeof(float4) * n);
-	for (int i = 0; i < n; i++)
-		floats[i] = (float4) values[i];
 	return floats;
 }

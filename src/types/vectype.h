@@ -65,11 +65,9 @@ extern void vectype_check_array(const VecType *type, ArrayType *array, int *n);
 
 /*
  * The n values of such an array of integer, real, double precision or
- * numeric, the latter with the precision of real; maybe in place.
+ * numeric as floats, in the array itself or in new memory; doubles that are
+ * too large become infinite.
  */
-extern const float8 *vectype_array_values(ArrayType *array, int n);
-
-/* The same as floats; values too large are infinite. */
 extern const float4 *vectype_array_floats(ArrayType *array, int n);
 
 /* Skips white space as PostgreSQL's scanner has it, whatever the locale. */

@@ -168,6 +168,26 @@ run_l1_u4(const SimdKernels *k, const uint8_t *const *codes, int ncodes, int dim
 	sink_f32 = out_f32[0];
 }
 
+/* the query's bytes are any bits */
+static void
+run_hamming(const SimdKernels *k, const uint8_t *const *codes, int ncodes, int dim)
+{
+	for (int i = 0; i < ncodes; i++)
+		sink_s32 = (int32_t) k->bits.hamming((const uint8_t *) query_f32, codes[i], (size_t) dim / 8);
+}
+
+static void
+run_overlap(const SimdKernels *k, const uint8_t *const *codes, int ncodes, int dim)
+{
+	uint64_t	counts[2];
+
+	for (int i = 0; i < ncodes; i++)
+	{
+		k->bits.overlap((const uint8_t *) query_f32, codes[i], (size_t) dim / 8, counts);
+		sink_s32 = (int32_t) (counts[0] + counts[1]);
+	}
+}
+
 static const struct
 {
 	const char *name;
@@ -183,6 +203,8 @@ static const struct
 	{"cosine_f16 pairs", run_cosine_half, 16},
 	{"f16_to_f32", run_from_half, 16},
 	{"f32_to_f16", run_to_half, 32},
+	{"bits.hamming", run_hamming, 1},
+	{"bits.overlap", run_overlap, 1},
 	{"dot_u8s16_batch", run_u8s16, 8},
 	{"dot_u4s8_batch", run_u4s8, 4},
 	{"l1_u8_batch", run_l1_u8, 8},

@@ -4,6 +4,8 @@
  */
 #include "simd/simd_tables.h"
 
+#include <string.h>
+
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 
 #include <immintrin.h>
@@ -40,15 +42,27 @@ static const int32_t part_masks[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 
 #define vf_store_half(p, v) \
 	_mm_storeu_si128((__m128i *) (p), _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))
 
-/* there is no masked load of 16 bits */
+/* There is no masked load of 16 bits: four halves, two and one, as k has bits. */
 SIMD_INLINE __m256
 vf_load_half_part(const uint16_t *p, int k)
 {
-	uint16_t	halves[8] = {0};
+	const uint16_t *rest = p + (k & 4);
+	uint64_t	four = 0;
+	uint64_t	tail = 0;
 
-	for (int i = 0; i < k; i++)
-		halves[i] = p[i];
-	return vf_load_half(halves);
+	if (k & 1)
+		tail = (uint64_t) rest[k & 2] << 8 * sizeof(uint16_t) * (k & 2);
+	if (k & 2)
+	{
+		uint32_t	two;
+
+		memcpy(&two, rest, sizeof(two));
+		tail |= two;
+	}
+	if ((k & 4) == 0)
+		return _mm256_cvtph_ps(_mm_set_epi64x(0, (int64_t) tail));
+	memcpy(&four, p, sizeof(four));
+	return _mm256_cvtph_ps(_mm_set_epi64x((int64_t) tail, (int64_t) four));
 }
 
 SIMD_INLINE float

@@ -1,7 +1,7 @@
 
-# Inserts, deletes, updates, scans and VACUUM at once, with every quantizer; then
-# builds while rows change.  A scan that comes back short or out of order divides
-# by zero.
+# Inserts, deletes, updates, scans and VACUUM at once, with every quantizer; a
+# neighbourhood that comes back while VACUUM takes it away; builds while rows
+# change.  A scan that comes back short or out of order divides by zero.
 
 use strict;
 use warnings;
@@ -48,11 +48,13 @@ for my $script (keys %scripts)
 	close $fh or die $!;
 }
 
-# Start pgbench with these scripts; finish it with finish_pgbench.
+# Start pgbench with these scripts; finish it with finish_pgbench.  A statement
+# that hangs is ended.
 sub start_pgbench
 {
 	my ($seconds, @names) = @_;
 	my %run = (out => '', err => '');
+	local $ENV{PGOPTIONS} = '-c statement_timeout=60s';
 
 	$run{handle} = IPC::Run::start(
 		[   'pgbench', '-n', '-M', 'simple', '-c', 6, '-j', 2, '-T', $seconds, '--random-seed=1',
@@ -79,7 +81,7 @@ for my $quantizer (@QUANTIZERS)
 		CREATE TABLE items (id int PRIMARY KEY, v vector(64));
 		CREATE INDEX idx ON items USING hnsw (v vector_l2_ops) WITH (quantizer = '$quantizer');
 		INSERT INTO items SELECT * FROM pool WHERE id < 4000");
-	finish_pgbench(start_pgbench(10, sort keys %scripts), $quantizer);
+	finish_pgbench(start_pgbench(10, sort keys %weights), $quantizer);
 	check_ok($node, 'idx', $quantizer);
 	complete_ok($node, 'items', 'l2', $quantizer);
 	recall_ok($node, 0.95, $quantizer, ef => 100);
@@ -89,9 +91,43 @@ for my $quantizer (@QUANTIZERS)
 	recall_ok($node, 0.95, "$quantizer, vacuumed", ef => 100);
 }
 
+# A group of rows, far more than ef_construction and all near each other, is
+# deleted, and single rows of it come back while VACUUM takes it away: those
+# inserts meet deleted nodes only.  The group has the first pages of the index, so that VACUUM still reads
+# others when it has marked them all; its cost settings make it slow.  It is
+# cancelled when the inserts are done, and run again.
+$node->safe_psql('postgres', 'DROP TABLE items; CREATE TABLE items (id int, v vector(64));
+	CREATE INDEX idx ON items USING hnsw (v vector_l2_ops);
+	CREATE TABLE near AS SELECT n AS id, v + ARRAY(SELECT 0.01 * random() + 0 * n FROM generate_series(1, 64))::vector AS v
+	FROM generate_series(1, 1000) n, pool WHERE id = 1;
+	INSERT INTO items SELECT * FROM near; INSERT INTO items SELECT 1000 + id, v FROM pool WHERE id <= 4000');
+for my $round (1 .. 4)
+{
+	my $name = "a group comes back, round $round";
+
+	$node->safe_psql('postgres', 'DELETE FROM items WHERE id <= 1000');
+	my $vacuum = start_sql($node, "SET vacuum_cost_delay = 8; SET vacuum_cost_page_hit = 10; SET vacuum_cost_limit = 20;
+		SET application_name = 'slow'; VACUUM (INDEX_CLEANUP ON) items;");
+	ok( wait_for_progress($node, $vacuum,
+			"SELECT phase = 'vacuuming indexes' FROM pg_stat_progress_vacuum UNION ALL SELECT false LIMIT 1"),
+		"$name: VACUUM is at work");
+	my ($status, undef, $error) = finish_sql(start_sql($node, "SET statement_timeout = '30s';\n" . join '',
+			map { "SELECT pg_sleep(0.02); INSERT INTO items SELECT * FROM near WHERE id = $_;\n" } 1 .. 40));
+	is("$status$error", '0', "$name: inserts end");
+	is($node->safe_psql('postgres', "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'slow'"),
+		't', "$name: VACUUM is cancelled in the middle");
+	finish_sql($vacuum);
+	check_ok($node, 'idx', "$name, cancelled");
+	complete_ok($node, 'items', 'l2', "$name, cancelled");
+	$node->safe_psql('postgres', 'VACUUM (INDEX_CLEANUP ON) items; INSERT INTO items SELECT * FROM near WHERE id > 40');
+	check_ok($node, 'idx', $name);
+	complete_ok($node, 'items', 'l2', $name);
+	recall_ok($node, 0.95, $name, ef => 100);
+}
+
 # Builds that let rows change meanwhile.  VACUUM stays out: it and they wait
 # for one another's locks.
-my $load = start_pgbench(12, grep { $_ ne 'vacuum' } sort keys %scripts);
+my $load = start_pgbench(12, grep { $_ ne 'vacuum' } sort keys %weights);
 $node->safe_psql('postgres', 'REINDEX INDEX CONCURRENTLY idx');
 $node->safe_psql('postgres', 'CREATE INDEX CONCURRENTLY later ON items USING hnsw (v vector_cosine_ops)');
 ok($load->{handle}->pumpable, 'the builds were done while rows changed');

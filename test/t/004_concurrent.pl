@@ -58,7 +58,7 @@ sub start_pgbench
 
 	$run{handle} = IPC::Run::start(
 		[   'pgbench', '-n', '-M', 'simple', '-c', 6, '-j', 2, '-T', $seconds, '--random-seed=1',
-			(map { ('-f', "$directory/$_\@$weights{$_}") } @names), '-d', $node->connstr('postgres') ],
+			(map { ('-f', "$directory/$_\@$weights{$_}") } @names), $node->connstr('postgres') ],
 		'<', File::Spec->devnull, '>', \$run{out}, '2>', \$run{err});
 	return \%run;
 }
@@ -96,33 +96,33 @@ for my $quantizer (@QUANTIZERS)
 # inserts meet deleted nodes only.  The group has the first pages of the index, so that VACUUM still reads
 # others when it has marked them all; its cost settings make it slow.  It is
 # cancelled when the inserts are done, and run again.
-$node->safe_psql('postgres', 'DROP TABLE items; CREATE TABLE items (id int, v vector(64));
-	CREATE INDEX idx ON items USING hnsw (v vector_l2_ops);
+$node->safe_psql('postgres', 'CREATE TABLE grouped (id int, v vector(64));
+	CREATE INDEX grouped_v ON grouped USING hnsw (v vector_l2_ops);
 	CREATE TABLE near AS SELECT n AS id, v + ARRAY(SELECT 0.01 * random() + 0 * n FROM generate_series(1, 64))::vector AS v
 	FROM generate_series(1, 1000) n, pool WHERE id = 1;
-	INSERT INTO items SELECT * FROM near; INSERT INTO items SELECT 1000 + id, v FROM pool WHERE id <= 4000');
+	INSERT INTO grouped SELECT * FROM near; INSERT INTO grouped SELECT 1000 + id, v FROM pool WHERE id <= 4000');
 for my $round (1 .. 4)
 {
 	my $name = "a group comes back, round $round";
 
-	$node->safe_psql('postgres', 'DELETE FROM items WHERE id <= 1000');
+	$node->safe_psql('postgres', 'DELETE FROM grouped WHERE id <= 1000');
 	my $vacuum = start_sql($node, "SET vacuum_cost_delay = 8; SET vacuum_cost_page_hit = 10; SET vacuum_cost_limit = 20;
-		SET application_name = 'slow'; VACUUM (INDEX_CLEANUP ON) items;");
+		SET application_name = 'slow'; VACUUM (INDEX_CLEANUP ON) grouped;");
 	ok( wait_for_progress($node, $vacuum,
 			"SELECT phase = 'vacuuming indexes' FROM pg_stat_progress_vacuum UNION ALL SELECT false LIMIT 1"),
 		"$name: VACUUM is at work");
 	my ($status, undef, $error) = finish_sql(start_sql($node, "SET statement_timeout = '30s';\n" . join '',
-			map { "SELECT pg_sleep(0.02); INSERT INTO items SELECT * FROM near WHERE id = $_;\n" } 1 .. 40));
+			map { "SELECT pg_sleep(0.02); INSERT INTO grouped SELECT * FROM near WHERE id = $_;\n" } 1 .. 40));
 	is("$status$error", '0', "$name: inserts end");
 	is($node->safe_psql('postgres', "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'slow'"),
 		't', "$name: VACUUM is cancelled in the middle");
 	finish_sql($vacuum);
-	check_ok($node, 'idx', "$name, cancelled");
-	complete_ok($node, 'items', 'l2', "$name, cancelled");
-	$node->safe_psql('postgres', 'VACUUM (INDEX_CLEANUP ON) items; INSERT INTO items SELECT * FROM near WHERE id > 40');
-	check_ok($node, 'idx', $name);
-	complete_ok($node, 'items', 'l2', $name);
-	recall_ok($node, 0.95, $name, ef => 100);
+	check_ok($node, 'grouped_v', "$name, cancelled");
+	complete_ok($node, 'grouped', 'l2', "$name, cancelled");
+	$node->safe_psql('postgres', 'VACUUM (INDEX_CLEANUP ON) grouped; INSERT INTO grouped SELECT * FROM near WHERE id > 40');
+	check_ok($node, 'grouped_v', $name);
+	complete_ok($node, 'grouped', 'l2', $name);
+	recall_ok($node, 0.95, $name, table => 'grouped', ef => 100);
 }
 
 # Builds that let rows change meanwhile.  VACUUM stays out: it and they wait

@@ -1,7 +1,7 @@
 
-# Inserts, deletes, updates, scans and VACUUM at once, with every quantizer; a
-# neighbourhood that comes back while VACUUM takes it away; builds while rows
-# change.  A scan that comes back short or out of order divides by zero.
+# Inserts, deletes, updates, scans and VACUUM at once, with every quantizer; then
+# builds while rows change.  A scan that comes back short or out of order divides
+# by zero.
 
 use strict;
 use warnings;
@@ -89,40 +89,6 @@ for my $quantizer (@QUANTIZERS)
 	check_ok($node, 'idx', "$quantizer, vacuumed");
 	complete_ok($node, 'items', 'l2', "$quantizer, vacuumed");
 	recall_ok($node, 0.95, "$quantizer, vacuumed", ef => 100);
-}
-
-# A group of rows, far more than ef_construction and all near each other, is
-# deleted, and single rows of it come back while VACUUM takes it away: those
-# inserts meet deleted nodes only.  The group has the first pages of the index, so that VACUUM still reads
-# others when it has marked them all; its cost settings make it slow.  It is
-# cancelled when the inserts are done, and run again.
-$node->safe_psql('postgres', 'CREATE TABLE grouped (id int, v vector(64));
-	CREATE INDEX grouped_v ON grouped USING hnsw (v vector_l2_ops);
-	CREATE TABLE near AS SELECT n AS id, v + ARRAY(SELECT 0.01 * random() + 0 * n FROM generate_series(1, 64))::vector AS v
-	FROM generate_series(1, 1000) n, pool WHERE id = 1;
-	INSERT INTO grouped SELECT * FROM near; INSERT INTO grouped SELECT 1000 + id, v FROM pool WHERE id <= 4000');
-for my $round (1 .. 4)
-{
-	my $name = "a group comes back, round $round";
-
-	$node->safe_psql('postgres', 'DELETE FROM grouped WHERE id <= 1000');
-	my $vacuum = start_sql($node, "SET vacuum_cost_delay = 8; SET vacuum_cost_page_hit = 10; SET vacuum_cost_limit = 20;
-		SET application_name = 'slow'; VACUUM (INDEX_CLEANUP ON) grouped;");
-	ok( wait_for_progress($node, $vacuum,
-			"SELECT phase = 'vacuuming indexes' FROM pg_stat_progress_vacuum UNION ALL SELECT false LIMIT 1"),
-		"$name: VACUUM is at work");
-	my ($status, undef, $error) = finish_sql(start_sql($node, "SET statement_timeout = '30s';\n" . join '',
-			map { "SELECT pg_sleep(0.02); INSERT INTO grouped SELECT * FROM near WHERE id = $_;\n" } 1 .. 40));
-	is("$status$error", '0', "$name: inserts end");
-	is($node->safe_psql('postgres', "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'slow'"),
-		't', "$name: VACUUM is cancelled in the middle");
-	finish_sql($vacuum);
-	check_ok($node, 'grouped_v', "$name, cancelled");
-	complete_ok($node, 'grouped', 'l2', "$name, cancelled");
-	$node->safe_psql('postgres', 'VACUUM (INDEX_CLEANUP ON) grouped; INSERT INTO grouped SELECT * FROM near WHERE id > 40');
-	check_ok($node, 'grouped_v', $name);
-	complete_ok($node, 'grouped', 'l2', $name);
-	recall_ok($node, 0.95, $name, table => 'grouped', ef => 100);
 }
 
 # Builds that let rows change meanwhile.  VACUUM stays out: it and they wait

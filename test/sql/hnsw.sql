@@ -107,6 +107,7 @@ DO $$
 DECLARE
 	c record;
 	r float8;
+	rows text;
 BEGIN
 	FOR c IN SELECT * FROM (VALUES ('vector_l2_ops', '<->'), ('vector_ip_ops', '<#>'),
 							('vector_cosine_ops', '<=>'), ('vector_l1_ops', '<+>')) o (opclass, op),
@@ -125,9 +126,10 @@ BEGIN
 		IF hnsw_recall('m', c.op, hnsw_vec(-1, c.dim), 300) < 0.9 THEN
 			RAISE 'recall with % % %', c.opclass, c.quantizer, c.dim;
 		END IF;
-		IF (SELECT count(*) <> 900 OR count(DISTINCT id) <> 900 FROM
-				(SELECT id FROM m ORDER BY CASE WHEN c.op = '<->' THEN v <-> hnsw_vec(-1, c.dim) ELSE 0 END LIMIT 5000) s) THEN
-			RAISE 'rows lost with % % %', c.opclass, c.quantizer, c.dim;
+		EXECUTE format('SELECT count(*) || '' '' || count(DISTINCT id) FROM
+			(SELECT id FROM m ORDER BY v %s hnsw_vec(-1, %s) LIMIT 5000) s', c.op, c.dim) INTO rows;
+		IF rows <> '900 900' THEN
+			RAISE '% rows with % % %', rows, c.opclass, c.quantizer, c.dim;
 		END IF;
 		DROP TABLE m;
 	END LOOP;
@@ -148,6 +150,11 @@ SELECT count(*) FROM (SELECT id FROM t ORDER BY v <-> hnsw_vec(-3, 16) LIMIT 400
 SET hnsw.iterative_scan = relaxed_order;
 SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM t ORDER BY v <-> hnsw_vec(-3, 16) LIMIT 4000) s;
 RESET hnsw.iterative_scan;
+-- each scan has its own limit: rescans and former scans do not count
+SET hnsw.max_scan_tuples = 1500;
+SELECT min(n), max(n) FROM
+	(SELECT q, count(*) AS n FROM generate_series(1, 40) q,
+		LATERAL (SELECT t.id FROM t ORDER BY v <-> hnsw_vec(q * 50, 16) LIMIT 40) s GROUP BY q) r;
 SET hnsw.max_scan_tuples = 100;
 SELECT count(*) < 3000 AS limited FROM (SELECT id FROM t ORDER BY v <-> hnsw_vec(-3, 16) LIMIT 4000) s;
 RESET hnsw.max_scan_tuples;

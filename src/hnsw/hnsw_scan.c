@@ -44,6 +44,9 @@
 
 #define SCORE_BATCH 64
 
+/* How far coarse estimates alone widen a search, in multiples of ef_search. */
+#define COARSE_WIDENING 16
+
 /* Most working memory that an index keeps for its next scan. */
 #define SPARE_SCAN_BYTES (1024 * 1024)
 
@@ -342,6 +345,10 @@ kth_smallest(float *values, size_t n, size_t k)
  * Hand over the graph search's results.  Among the farther half many rows are
  * missing that a wider search finds, and those would come late: so where a
  * wider search may follow, rows are returned as far as the nearer half goes.
+ * Nor are they where estimates are too coarse to tell the results from what
+ * fell out (many vectors close together, far from the centre): what fell out
+ * may be nearer by its error.  That widens a search only so far, or vectors
+ * that codes cannot tell apart at all would make it a scan of the table.
  */
 static void
 hand_over_results(HnswScan *so)
@@ -360,6 +367,12 @@ hand_over_results(HnswScan *so)
 		so->distances[i] = results->items[i].dist;
 	if (results->n > 0)
 		so->margin = kth_smallest(so->distances, results->n, (results->n - 1) / 2);
+	if (results->n >= (size_t) so->ef && so->ef < hnsw_ef_search * COARSE_WIDENING)
+	{
+		const Candidate *farthest = &results->items[0];
+
+		so->margin = Min(so->margin, farthest->dist - RERANK_ERRORS * farthest->err);
+	}
 }
 
 /* The query's floats, or none where no distance is defined. */

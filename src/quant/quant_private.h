@@ -57,6 +57,7 @@ typedef struct GridQuery
 	float		err_abs;		/* float rounding of the query's terms */
 	float		align_scale;	/* f<x,q'> / |q'| = align_scale * B * (integer sum) */
 	float		norm[3];		/* |o'|^2 = norm[0] + norm[1] * A + norm[2] * B^2 */
+	bool		bounded;		/* estimates of <o',q'> are kept within |o'| |q'| */
 } GridQuery;
 
 struct QuantQuery

@@ -245,4 +245,15 @@ CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (quantizer = 'rabitq4');
 SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM t ORDER BY v <-> hnsw_vec(1, 40) LIMIT 100) s;
 DROP TABLE t;
 
+-- vectors of one direction, which codes tell apart by their factors only; and
+-- a scan answers as the one before it did
+CREATE TABLE t (id int, v vector(40));
+CREATE INDEX t_v ON t USING hnsw (v vector_l2_ops) WITH (quantizer = 'rabitq4');
+INSERT INTO t SELECT i, array_fill(i::float4, ARRAY[40])::vector FROM generate_series(1, 2500) i;
+SELECT array(SELECT id FROM t ORDER BY v <-> array_fill(2077.3::float4, ARRAY[40])::vector LIMIT 5) AS ids;
+SELECT array(SELECT id FROM t ORDER BY v <-> array_fill(2077.3::float4, ARRAY[40])::vector LIMIT 5) AS ids;
+REINDEX INDEX t_v;
+SELECT array(SELECT id FROM t ORDER BY v <-> array_fill(2077.3::float4, ARRAY[40])::vector LIMIT 5) AS ids;
+DROP TABLE t;
+
 DROP FUNCTION hnsw_recall, hnsw_vec;

@@ -34,7 +34,6 @@ hnsw_search_begin(HnswSearch *search, const QuantQuery *query)
 	search->query = query;
 	search->nscored = search->nexpanded = 0;
 	search->frontier.n = search->results.n = search->discarded.n = 0;
-	search->nscored = search->nexpanded = 0;
 	nodeset_clear(&search->visited);
 }
 

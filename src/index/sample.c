@@ -16,11 +16,19 @@
 #define SAMPLE_ROWS 10000
 #define SAMPLE_SEED 42			/* the same table gives the same index */
 
+/*
+ * One row may be so far out that it takes the mean along, and codes relative
+ * to that mean would tell the other rows apart no more.  So rows are dealt to
+ * groups, and each coordinate is the median of the groups' means.
+ */
+#define MEAN_GROUPS 15
+
 typedef struct SampleState
 {
 	const VecidxOpclass *opclass;
 	int			dim;
-	double	   *sum;
+	int			ngroups;
+	double	   *sums;			/* ngroups times dim */
 	float	   *buffer;
 	int64		n;
 	MemoryContext row;
@@ -43,6 +51,7 @@ sample_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, bo
 	floats = vecidx_floats(state->opclass, values[0], state->dim, state->buffer, &detoasted);
 	if (floats != NULL)
 	{
+		double	   *sum = state->sums + (Size) (state->n % state->ngroups) * state->dim;
 		double		scale = 1.0;
 
 		if (state->opclass->metric == METRIC_COSINE)
@@ -55,11 +64,38 @@ sample_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, bo
 			scale = norm > 0 && !isinf(norm) ? 1.0 / sqrt(norm) : 0.0;
 		}
 		for (int i = 0; i < state->dim; i++)
-			state->sum[i] += floats[i] * scale;
+			sum[i] += floats[i] * scale;
 		state->n++;
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(state->row);
+}
+
+static int
+compare_doubles(const void *a, const void *b)
+{
+	double		x = *(const double *) a;
+	double		y = *(const double *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* Coordinate i of the centre; there is a row at least. */
+static double
+median_of_means(const SampleState *state, int i)
+{
+	double		means[MEAN_GROUPS];
+	int			n = Min(state->n, state->ngroups);
+
+	for (int g = 0; g < n; g++)
+	{
+		/* rows are dealt in turn, so the first groups may have one more */
+		int64		rows = state->n / state->ngroups + (g < state->n % state->ngroups);
+
+		means[g] = state->sums[(Size) g * state->dim + i] / rows;
+	}
+	qsort(means, n, sizeof(double), compare_doubles);
+	return (means[(n - 1) / 2] + means[n / 2]) / 2;
 }
 
 float *
@@ -75,7 +111,9 @@ vecidx_sample_mean(Relation heap, Relation index, IndexInfo *info,
 		return NULL;
 	state.opclass = opclass;
 	state.dim = dim;
-	state.sum = palloc0(sizeof(double) * dim);
+	/* under cosine all vectors weigh the same */
+	state.ngroups = opclass->metric == METRIC_COSINE ? 1 : MEAN_GROUPS;
+	state.sums = palloc0(sizeof(double) * dim * state.ngroups);
 	state.buffer = palloc(sizeof(float) * dim);
 	state.row = AllocSetContextCreate(CurrentMemoryContext, "vecidx sample", ALLOCSET_DEFAULT_SIZES);
 
@@ -91,14 +129,14 @@ vecidx_sample_mean(Relation heap, Relation index, IndexInfo *info,
 		mean = MemoryContextAlloc(context, sizeof(float) * dim);
 		for (int i = 0; i < dim; i++)
 		{
-			double		value = state.sum[i] / state.n;
+			double		value = median_of_means(&state, i);
 
 			/* any centre is right; one that is not finite is not one */
 			mean[i] = isfinite((float) value) ? (float) value : 0.0f;
 		}
 	}
 	MemoryContextDelete(state.row);
-	pfree(state.sum);
+	pfree(state.sums);
 	pfree(state.buffer);
 	return mean;
 }

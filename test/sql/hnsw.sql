@@ -135,6 +135,14 @@ BEGIN
 	END LOOP;
 END $$;
 
+-- one row far out does not spoil the codes of the others
+CREATE TABLE t (id int, v vector(48));
+INSERT INTO t SELECT i, hnsw_vec(i, 48) FROM generate_series(1, 1000) i;
+INSERT INTO t VALUES (0, array_fill(1e6::real, ARRAY[48])::vector);
+CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (quantizer = 'rabitq4');
+SELECT avg(hnsw_recall('t', '<->', hnsw_vec(-i, 48), 10)) > 0.9 AS good FROM generate_series(1, 20) i;
+DROP TABLE t;
+
 -- more rows than ef_search, conditions, limits on the scan
 CREATE TABLE t (id int PRIMARY KEY, v vector(16));
 INSERT INTO t SELECT i, hnsw_vec(i, 16) FROM generate_series(1, 3000) i;

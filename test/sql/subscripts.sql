@@ -35,9 +35,11 @@ SELECT element, vector_dims(slice), vector_dims(head) FROM sub_view ORDER BY 1;
 DROP VIEW sub_view;
 CREATE INDEX sub_element ON sub ((h[2]));
 SET enable_seqscan = off;
+SET enable_bitmapscan = off;
 EXPLAIN (COSTS OFF) SELECT id FROM sub WHERE h[2] = 8;
 SELECT id FROM sub WHERE h[2] = 8;
 RESET enable_seqscan;
+RESET enable_bitmapscan;
 
 -- for reading only
 UPDATE sub SET v[1] = 2;

@@ -91,10 +91,6 @@ struct HnswStore
 								  const HnswLinks *old, const HnswLinks *links);
 };
 
-/* Flags of a Candidate. */
-#define HNSW_CANDIDATE_EXPANDED 1
-#define HNSW_CANDIDATE_DELETED 2
-
 /* State of one search; reused from level to level and query to query. */
 typedef struct HnswSearch
 {

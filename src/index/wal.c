@@ -35,11 +35,3 @@ page_change_commit(PageChange *change)
 	for (int i = 0; i < change->nbuffers; i++)
 		MarkBufferDirty(change->buffers[i]);
 }
-
-void
-page_change_abort(PageChange *change)
-{
-	/* while building, a change is only begun when it will be committed */
-	if (change->xlog != NULL)
-		GenericXLogAbort(change->xlog);
-}

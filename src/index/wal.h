@@ -28,6 +28,5 @@ extern void page_change_begin(PageChange *change, Relation index, bool building)
 /* The image to modify.  fresh: the page is being initialised, log all of it. */
 extern Page page_change_register(PageChange *change, Buffer buffer, bool fresh);
 extern void page_change_commit(PageChange *change);
-extern void page_change_abort(PageChange *change);
 
 #endif							/* VECIDX_WAL_H */

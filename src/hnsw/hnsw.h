@@ -102,7 +102,6 @@ typedef struct HnswSearch
 	bool		keep_discarded; /* for a search that may be resumed */
 	NodeSet		visited;
 	uint64		nscored;		/* distances estimated */
-	uint64		nexpanded;		/* nodes whose links were read */
 } HnswSearch;
 
 extern void hnsw_search_init(HnswSearch *search, HnswStore *store, MemoryContext context, int ef);

@@ -37,7 +37,6 @@ typedef struct BuildState
 	HnswInserter inserter;
 
 	double		nindexed;		/* rows that are in the index */
-	int64		nseen;
 } BuildState;
 
 /* ---- Writing the graph ---- */
@@ -399,7 +398,6 @@ build_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, boo
 	(void) index;
 	(void) alive;
 	CHECK_FOR_INTERRUPTS();
-	state->nseen++;
 	if (isnull[0])
 		return;
 	old = MemoryContextSwitchTo(state->row);

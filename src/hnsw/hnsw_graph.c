@@ -32,7 +32,7 @@ void
 hnsw_search_begin(HnswSearch *search, const QuantQuery *query)
 {
 	search->query = query;
-	search->nscored = search->nexpanded = 0;
+	search->nscored = 0;
 	search->frontier.n = search->results.n = search->discarded.n = 0;
 	nodeset_clear(&search->visited);
 }
@@ -58,7 +58,6 @@ hnsw_search_descend(HnswSearch *search, uint32 entry, int from, int to)
 
 			CHECK_FOR_INTERRUPTS();
 			store->get_links(store, best.node, level, &links);
-			search->nexpanded++;
 			if (links.n == 0)
 				break;
 			store->score(store, search->query, links.nodes, links.n, dist, err);
@@ -122,7 +121,6 @@ expand(HnswSearch *search, int level, int ef)
 
 		CHECK_FOR_INTERRUPTS();
 		store->get_links(store, c.node, level, &links);
-		search->nexpanded++;
 
 		for (int i = 0; i < links.n; i++)
 			if (nodeset_add(&search->visited, links.nodes[i]))

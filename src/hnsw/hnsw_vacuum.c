@@ -24,7 +24,6 @@
 
 typedef struct VacuumState
 {
-	IndexVacuumInfo *info;
 	IndexBulkDeleteResult *stats;
 	IndexBulkDeleteCallback callback;
 	void	   *callback_state;
@@ -755,7 +754,6 @@ hnsw_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 		stats = palloc0(sizeof(IndexBulkDeleteResult));
 	stats->num_index_tuples = 0;
 
-	state.info = info;
 	state.stats = stats;
 	state.callback = callback;
 	state.callback_state = callback_state;

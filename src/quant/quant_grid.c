@@ -633,12 +633,6 @@ finish_scores(const GridQuery *query, const float *restrict a, const float *rest
 {
 	const GridQuery g = *query;
 
-	for (int i = 0; i < n; i++)
-	{
-		float		product = quant_clamp_result(b[i] * g.scale * sums[i]);
-
-		dist[i] = quant_clamp_result((a[i] + g.add) - product);
-	}
 	if (g.bounded)
 	{
 		for (int i = 0; i < n; i++)
@@ -649,6 +643,15 @@ finish_scores(const GridQuery *query, const float *restrict a, const float *rest
 			float		product = quant_clamp_result(b[i] * g.scale * sums[i]);
 
 			product *= along > norm ? norm / along : 1.0f;
+			dist[i] = quant_clamp_result((a[i] + g.add) - product);
+		}
+	}
+	else
+	{
+		for (int i = 0; i < n; i++)
+		{
+			float		product = quant_clamp_result(b[i] * g.scale * sums[i]);
+
 			dist[i] = quant_clamp_result((a[i] + g.add) - product);
 		}
 	}

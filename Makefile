@@ -2,7 +2,11 @@
 # the tests that need no server.
 EXTENSION = vecidx
 MODULE_big = vecidx
-DATA = $(wildcard sql/*--*.sql)
+# The installation script is put together from sql/*.sql.in; upgrade scripts are files of their own.
+EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" vecidx.control)
+INSTALL_SQL = sql/vecidx--$(EXTVERSION).sql
+DATA = $(wildcard sql/*--*--*.sql)
+DATA_built = $(INSTALL_SQL)
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 ALL_HEADERS = $(wildcard src/*.h src/*/*.h)
 
@@ -27,6 +31,10 @@ PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
 $(OBJS): $(ALL_HEADERS)
+
+$(INSTALL_SQL): sql/expand.awk $(wildcard sql/*.sql.in) vecidx.control
+	awk -v dir=sql -f sql/expand.awk sql/vecidx.sql.in >$@.tmp
+	mv $@.tmp $@
 
 .PHONY: tapcheck
 tapcheck:

@@ -43,6 +43,7 @@
 #include "libpq/pqformat.h"
 #include "types/float_text.h"
 #include "types/vectype.h"
+#include "types/vectype_jsonb.h"
 #include "types/vectype_subscript.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
@@ -391,6 +392,20 @@ VT_FUNCTION(to_numeric)
 	for (int i = 0; i < v->dim; i++)
 		x[i] = DirectFunctionCall1(float4_numeric, Float4GetDatum(VT_TO_FLOAT(v->x[i])));
 	PG_RETURN_ARRAYTYPE_P(construct_array(x, v->dim, NUMERICOID, -1, false, TYPALIGN_INT));
+}
+
+VT_FUNCTION(from_jsonb)
+{
+	int			dim;
+	const float *floats = vectype_jsonb_floats(&VT(type), PG_GETARG_JSONB_P(0), PG_GETARG_INT32(1), &dim);
+
+	PG_RETURN_POINTER(VT(from_floats) (floats, dim));
+}
+
+/* Of what a vector's text can be, all is JSON. */
+VT_FUNCTION(to_jsonb)
+{
+	return DirectFunctionCall1(jsonb_in, DirectFunctionCall1(VT(out), PG_GETARG_DATUM(0)));
 }
 
 /* ----------

@@ -79,6 +79,8 @@ indices_ok(const SparseVector *v, Node *escontext)
 			ereturn(escontext, false,
 					(errcode(ERRCODE_DATA_EXCEPTION),
 					 errmsg("sparsevec index out of bounds"),
+					 /* read_integer() cuts what is larger to this, so do not name it */
+					 Abs(index) >= PG_INT32_MAX ? errdetail("An index is not between 1 and %d.", v->dim) :
 					 errdetail("Index " INT64_FORMAT " is not between 1 and %d.", index, v->dim)));
 		if (i > 0 && v->indices[i] < v->indices[i - 1])
 			ereturn(escontext, false,
@@ -423,13 +425,11 @@ SPARSEVEC_FUNCTION(sparsevec_enforce_typmod)
 
 /* The elements of x, dim of them, that are not zero. */
 static SparseVector *
-sparsevec_from_dense(const float4 *x, int dim, int32 typmod)
+sparsevec_from_dense(const float4 *x, int dim)
 {
 	SparseVector *result;
 	int			nnz = 0;
 
-	vectype_check_dim(&sparsevec_type, dim);
-	vectype_check_expected(typmod, dim);
 	for (int i = 0; i < dim; i++)
 		nnz += x[i] != 0;
 	nnz_ok(nnz, NULL);
@@ -451,7 +451,8 @@ SPARSEVEC_FUNCTION(vector_to_sparsevec)
 {
 	Vector	   *v = PG_GETARG_VECTOR_P(0);
 
-	PG_RETURN_POINTER(sparsevec_from_dense(v->x, v->dim, PG_GETARG_INT32(1)));
+	vectype_check_expected(PG_GETARG_INT32(1), v->dim);
+	PG_RETURN_POINTER(sparsevec_from_dense(v->x, v->dim));
 }
 
 SPARSEVEC_FUNCTION(halfvec_to_sparsevec)
@@ -459,8 +460,9 @@ SPARSEVEC_FUNCTION(halfvec_to_sparsevec)
 	HalfVector *v = PG_GETARG_HALFVEC_P(0);
 	float4	   *x = palloc(sizeof(float4) * v->dim);
 
+	vectype_check_expected(PG_GETARG_INT32(1), v->dim);
 	simd_get()->f16_to_f32(v->x, x, v->dim);
-	PG_RETURN_POINTER(sparsevec_from_dense(x, v->dim, PG_GETARG_INT32(1)));
+	PG_RETURN_POINTER(sparsevec_from_dense(x, v->dim));
 }
 
 /* The elements of a cast's argument with all their zeros. */
@@ -503,7 +505,8 @@ SPARSEVEC_FUNCTION(sparsevec_from_array)
 	int			dim;
 
 	vectype_check_array(&sparsevec_type, array, &dim);
-	PG_RETURN_POINTER(sparsevec_from_dense(vectype_array_floats(array, dim), dim, PG_GETARG_INT32(1)));
+	vectype_check_expected(PG_GETARG_INT32(1), dim);
+	PG_RETURN_POINTER(sparsevec_from_dense(vectype_array_floats(array, dim), dim));
 }
 
 /* ----------

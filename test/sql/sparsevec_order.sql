@@ -76,23 +76,3 @@ SELECT sparsevec_hash('{1:1,2:0}/3') = sparsevec_hash('{1:1}/3') AS zeros, spars
 	sparsevec_hash('{1:1}/3') = sparsevec_hash('{1:2}/3') AS other, sparsevec_hash('{1:1}/3') = sparsevec_hash('{1:1}/4') AS longer;
 SELECT count(DISTINCT sparsevec_hash_extended('{1:1}/3', seed)) AS seeds FROM unnest(ARRAY[0, 1, -1, 9223372036854775807]) seed;
 SELECT sparsevec_hash_extended('{1:1}/3', 0) & 4294967295 = sparsevec_hash('{1:1}/3')::bigint & 4294967295 AS low_bits;
-
--- the contract with clients and dumps: names and types as pgvector has them
-SELECT p.proname, pg_get_function_arguments(p.oid) AS arguments, pg_get_function_result(p.oid) AS result
-FROM pg_proc p
-WHERE ('sparsevec'::regtype IN (p.prorettype) OR 'sparsevec'::regtype = ANY (p.proargtypes) OR p.proname LIKE 'sparsevec\_%')
-	AND EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND extname = 'vecidx'
-		WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
-ORDER BY p.proname COLLATE "C", pg_get_function_arguments(p.oid) COLLATE "C";
--- all are immutable, strict and parallel safe
-SELECT p.oid::regprocedure FROM pg_proc p
-WHERE ('sparsevec'::regtype IN (p.prorettype) OR 'sparsevec'::regtype = ANY (p.proargtypes) OR p.proname LIKE 'sparsevec\_%')
-	AND (provolatile <> 'i' OR proparallel <> 's' OR NOT proisstrict OR proleakproof);
-SELECT typname, typlen, typbyval, typalign, typstorage, typcategory, typispreferred, typdelim FROM pg_type WHERE oid = 'sparsevec'::regtype;
-SELECT castsource::regtype, casttarget::regtype, castcontext FROM pg_cast
-WHERE 'sparsevec'::regtype IN (castsource, casttarget) ORDER BY castsource::regtype::text COLLATE "C", casttarget::regtype::text COLLATE "C";
-SELECT amname, opcname, opcdefault, amvalidate(c.oid) FROM pg_opclass c JOIN pg_am a ON a.oid = opcmethod
-WHERE opcintype = 'sparsevec'::regtype AND amname IN ('btree', 'hash') ORDER BY 1;
-SELECT oprname, oprleft::regtype, oprright::regtype, oprresult::regtype, oprcom::regoperator, oprnegate::regoperator,
-	oprcanmerge AS merge, oprcanhash AS hash, proname, oprrest, oprjoin
-FROM pg_operator JOIN pg_proc p ON p.oid = oprcode WHERE oprleft = 'sparsevec'::regtype ORDER BY oprname COLLATE "C";

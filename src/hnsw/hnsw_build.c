@@ -6,6 +6,10 @@
  * graph in memory, which is written out in one pass; what does not fit
  * maintenance_work_mem any more goes into the pages one by one, as an insert
  * would, but unlogged.  At the end the finished pages are logged.
+ *
+ * Several processes may add rows, each of those that it reads.  They share
+ * the graph in memory, then the pages, and meet once, to go from the one to
+ * the other (the phases below).  One process alone does the same.
  */
 #include "vecidx.h"
 
@@ -15,28 +19,56 @@
 #include "commands/progress.h"
 #include "hnsw/hnsw.h"
 #include "hnsw/hnsw_mem.h"
+#include "index/parallel.h"
 #include "index/sample.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "storage/barrier.h"
 #include "storage/bufmgr.h"
 #include "storage/freespace.h"
+#include "utils/wait_event.h"
 
+/* Each worker should have as many rows; one takes as long to start as some hundred rows to add. */
+#define ROWS_PER_WORKER 2000
+
+/* Rows between reports of progress. */
+#define REPORT_ROWS 128
+
+/* No use in sharing a graph smaller than this. */
+#define MIN_SHARED_GRAPH ((Size) 256 * 1024)
+
+/* Phases of BuildShared.phase, which a process is attached to while it adds rows. */
+#define PHASE_MEMORY 0			/* rows go into the graph in memory */
+#define PHASE_WRITE 1			/* it is full: one process writes it, the others wait */
+#define PHASE_PAGES 2			/* rows go into the pages */
+
+/* What the processes of a build share. */
+typedef struct BuildShared
+{
+	dsm_handle	graph;			/* segment of the graph, where there are several processes */
+	Barrier		phase;
+	pg_atomic_uint64 nindexed;	/* rows that are in the index */
+} BuildShared;
+
+/* And what each has for itself. */
 typedef struct BuildState
 {
 	Relation	index;
-	HnswParams	params;
+	BuildShared *shared;
+	HnswIndex  *hnsw;
 	MemoryContext context;		/* of the whole build */
 	MemoryContext graph;		/* of the graph in memory */
 	MemoryContext row;
-	Quantizer	quantizer;
+	dsm_segment *segment;		/* of the graph, or NULL */
 	float	   *buffer;
+	bool		leader;
 
 	bool		in_memory;
 	HnswMemStore mem;
 	HnswDiskStore disk;
 	HnswInserter inserter;
 
-	double		nindexed;		/* rows that are in the index */
+	uint32		unreported;		/* rows that shared->nindexed lacks */
 } BuildState;
 
 /* ---- Writing the graph ---- */
@@ -99,7 +131,7 @@ write_tids(HnswMemStore *mem, ExtraWriter *writer, uint32 node)
 {
 	HnswTidChunk chunk = palloc0(HNSW_TID_CHUNK_SIZE(HNSW_MAX_CHUNK_TIDS));
 	ItemPointerData first;
-	uint32		next = mem->nodes[node].duplicates;
+	uint32		next = pg_atomic_read_u32(&mem->rows[node].duplicates);
 
 	ItemPointerSetInvalid(&first);
 	while (next != HNSW_MEM_NONE)
@@ -124,7 +156,7 @@ static ItemPointerData
 write_upper(HnswMemStore *mem, ExtraWriter *writer, uint32 node)
 {
 	int			m = mem->store.m;
-	int			level = mem->nodes[node].level;
+	int			level = HnswMemGetNode(mem, node)->level;
 	Size		size = HNSW_UPPER_SIZE(m, level);
 	HnswExtraHeader *header = palloc0(size);
 	ItemPointerData where;
@@ -150,13 +182,14 @@ static void
 write_codes(BuildState *state, const HnswMetaPageData *sizes, BlockNumber first)
 {
 	HnswMemStore *mem = &state->mem;
+	uint32		nnodes = HnswMemCount(mem);
 	Size		size = sizes->code_size;
 
-	for (uint32 node = 0, ordinal = 0; node < mem->nnodes; ordinal++)
+	for (uint32 node = 0, ordinal = 0; node < nnodes; ordinal++)
 	{
 		Buffer		buffer = new_page(state->index, VECIDX_PAGE_CODE, ordinal, first + ordinal);
 		Page		page = BufferGetPage(buffer);
-		uint32		n = Min(mem->nnodes - node, sizes->codes_per_page);
+		uint32		n = Min(nnodes - node, sizes->codes_per_page);
 
 		CHECK_FOR_INTERRUPTS();
 		memcpy(PageGetContents(page), mem->codes + node * size, n * size);
@@ -171,34 +204,35 @@ write_adjacencies(BuildState *state, const HnswMetaPageData *sizes, BlockNumber 
 				  const ItemPointerData *upper, const ItemPointerData *more)
 {
 	HnswMemStore *mem = &state->mem;
-	int			m = mem->store.m;
+	uint32		nnodes = HnswMemCount(mem);
 	uint32		nupper = 0;
 	uint32		nmore = 0;
 
-	for (uint32 node = 0, ordinal = 0; node < mem->nnodes; ordinal++)
+	for (uint32 node = 0, ordinal = 0; node < nnodes; ordinal++)
 	{
 		Buffer		buffer = new_page(state->index, VECIDX_PAGE_ADJACENCY, ordinal, first + ordinal);
 		Page		page = BufferGetPage(buffer);
 		char	   *at = PageGetContents(page);
 
 		CHECK_FOR_INTERRUPTS();
-		for (int i = 0; i < sizes->adjacencies_per_page && node < mem->nnodes; i++, node++)
+		for (int i = 0; i < sizes->adjacencies_per_page && node < nnodes; i++, node++)
 		{
-			const HnswMemNode *from = &mem->nodes[node];
+			const HnswMemNode *from = HnswMemGetNode(mem, node);
+			HnswMemRow *row = &mem->rows[node];
 			HnswAdjacency to = (HnswAdjacency) at;
 
 			to->state = HNSW_NODE_USED;
 			to->level = from->level;
 			to->nlinks = from->nlinks;
 			to->nkept = from->nkept;
-			to->tid = from->tid;
+			to->tid = row->tid;
 			ItemPointerSetInvalid(&to->more);
 			ItemPointerSetInvalid(&to->upper);
-			if (from->duplicates != HNSW_MEM_NONE)
+			if (pg_atomic_read_u32(&row->duplicates) != HNSW_MEM_NONE)
 				to->more = more[nmore++];
 			if (from->level > 0)
 				to->upper = upper[nupper++];
-			memcpy(to->links, mem->links + (Size) node * HNSW_MAX_LINKS(m, 0), sizeof(uint32) * from->nlinks);
+			memcpy(to->links, from->links, sizeof(uint32) * from->nlinks);
 			at += sizes->adjacency_size;
 		}
 		((PageHeader) page)->pd_lower = at - (char *) page;
@@ -214,16 +248,16 @@ write_adjacencies(BuildState *state, const HnswMetaPageData *sizes, BlockNumber 
 static bool
 adopt_orphan(HnswMemStore *mem, uint8 *indegree, uint32 node)
 {
-	uint32		max = HNSW_MAX_LINKS(mem->store.m, 0);
-	const uint32 *own = mem->links + (Size) node * max;
+	int			max = HNSW_MAX_LINKS(mem->store.m, 0);
+	const HnswMemNode *own = HnswMemGetNode(mem, node);
 
-	for (int i = 0; i < mem->nodes[node].nlinks; i++)
+	for (int i = 0; i < own->nlinks; i++)
 	{
-		HnswMemNode *neighbour = &mem->nodes[own[i]];
-		uint32	   *links = mem->links + (Size) own[i] * max;
+		HnswMemNode *neighbour = HnswMemGetNode(mem, own->links[i]);
+		uint32	   *links = neighbour->links;
 		int			place = neighbour->nlinks;
 
-		if (place < (int) max)
+		if (place < max)
 			neighbour->nlinks++;
 		else
 		{
@@ -252,21 +286,21 @@ static void
 adopt_orphans(BuildState *state)
 {
 	HnswMemStore *mem = &state->mem;
-	uint32		max = HNSW_MAX_LINKS(mem->store.m, 0);
-	uint8	   *indegree = MemoryContextAllocExtended(state->context, mem->nnodes,
+	uint32		nnodes = HnswMemCount(mem);
+	uint8	   *indegree = MemoryContextAllocExtended(state->context, nnodes,
 													  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	uint32		orphans = 0;
 	uint32		adopted = 0;
 
-	for (uint32 node = 0; node < mem->nnodes; node++)
+	for (uint32 node = 0; node < nnodes; node++)
 	{
-		const uint32 *links = mem->links + (Size) node * max;
+		const HnswMemNode *n = HnswMemGetNode(mem, node);
 
-		for (int i = 0; i < mem->nodes[node].nlinks; i++)
-			if (indegree[links[i]] < PG_UINT8_MAX)
-				indegree[links[i]]++;
+		for (int i = 0; i < n->nlinks; i++)
+			if (indegree[n->links[i]] < PG_UINT8_MAX)
+				indegree[n->links[i]]++;
 	}
-	for (uint32 node = 0; node < mem->nnodes; node++)
+	for (uint32 node = 0; node < nnodes; node++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (indegree[node] == 0)
@@ -278,7 +312,7 @@ adopt_orphans(BuildState *state)
 	pfree(indegree);
 	ereport(DEBUG1,
 			(errmsg_internal("hnsw build: nothing linked to %u of %u nodes, %u do now",
-							 orphans, mem->nnodes, adopted)));
+							 orphans, nnodes, adopted)));
 }
 
 /* Write the graph in memory to an index that has its metapage and no more. */
@@ -286,6 +320,8 @@ static void
 write_graph(BuildState *state)
 {
 	HnswMemStore *mem = &state->mem;
+	uint32		nnodes = HnswMemCount(mem);
+	HnswEntry	entry = hnsw_mem_entry(mem);
 	ExtraWriter writer = {state->index, InvalidBuffer};
 	HnswMetaPageData *sizes = palloc(sizeof(HnswMetaPageData));
 	ItemPointerData *upper;
@@ -299,7 +335,7 @@ write_graph(BuildState *state)
 	HnswMetaPage meta;
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PROGRESS_HNSW_PHASE_WRITE);
-	if (mem->nnodes == 0)
+	if (nnodes == 0)
 		return;
 
 	if (hnsw_links_orphans(&mem->store))
@@ -310,19 +346,19 @@ write_graph(BuildState *state)
 	UnlockReleaseBuffer(buffer);
 
 	/* items first, because adjacency records point to them */
-	for (uint32 node = 0; node < mem->nnodes; node++)
+	for (uint32 node = 0; node < nnodes; node++)
 	{
-		nupper += mem->nodes[node].level > 0;
-		nmore += mem->nodes[node].duplicates != HNSW_MEM_NONE;
+		nupper += HnswMemGetNode(mem, node)->level > 0;
+		nmore += pg_atomic_read_u32(&mem->rows[node].duplicates) != HNSW_MEM_NONE;
 	}
 	upper = MemoryContextAllocHuge(state->context, sizeof(ItemPointerData) * Max(nupper, 1));
 	more = MemoryContextAllocHuge(state->context, sizeof(ItemPointerData) * Max(nmore, 1));
 	nupper = nmore = 0;
-	for (uint32 node = 0; node < mem->nnodes; node++)
+	for (uint32 node = 0; node < nnodes; node++)
 	{
-		if (mem->nodes[node].level > 0)
+		if (HnswMemGetNode(mem, node)->level > 0)
 			upper[nupper++] = write_upper(mem, &writer, node);
-		if (mem->nodes[node].duplicates != HNSW_MEM_NONE)
+		if (pg_atomic_read_u32(&mem->rows[node].duplicates) != HNSW_MEM_NONE)
 			more[nmore++] = write_tids(mem, &writer, node);
 	}
 	if (BufferIsValid(writer.buffer))
@@ -334,21 +370,21 @@ write_graph(BuildState *state)
 		RecordPageWithFreeSpace(state->index, block, free);
 	}
 
-	ncodes = (mem->nnodes + sizes->codes_per_page - 1) / sizes->codes_per_page;
+	ncodes = (nnodes + sizes->codes_per_page - 1) / sizes->codes_per_page;
 	/* every number that the code pages give room for has an adjacency record */
 	nadjacencies = ((uint64) ncodes * sizes->codes_per_page + sizes->adjacencies_per_page - 1) /
 		sizes->adjacencies_per_page;
 	first = RelationGetNumberOfBlocks(state->index);
 	write_codes(state, sizes, first);
 	write_adjacencies(state, sizes, first + ncodes, upper, more);
-	for (uint32 i = (mem->nnodes + sizes->adjacencies_per_page - 1) / sizes->adjacencies_per_page;
+	for (uint32 i = (nnodes + sizes->adjacencies_per_page - 1) / sizes->adjacencies_per_page;
 		 i < nadjacencies; i++)
 		finish_page(new_page(state->index, VECIDX_PAGE_FREE, VECIDX_FREE_RESERVED, first + ncodes + i));
 
 	buffer = vecidx_read(state->index, HNSW_META_BLOCK, BUFFER_LOCK_EXCLUSIVE, VECIDX_PAGE_META, HNSW_VERSION);
 	meta = HnswPageGetMeta(BufferGetPage(buffer));
-	meta->entry = mem->entry.node;
-	meta->entry_level = mem->entry.level;
+	meta->entry = entry.node;
+	meta->entry_level = entry.level;
 	meta->code_pages = ncodes;
 	meta->codes.nextents = meta->adjacencies.nextents = 1;
 	meta->codes.npages = ncodes;
@@ -366,25 +402,85 @@ write_graph(BuildState *state)
 
 /* ---- Rows ---- */
 
-/* The graph has outgrown its memory: write it, and go on in the pages. */
+/* Join a build: its index has its metapage. */
 static void
-go_to_pages(BuildState *state)
+build_begin(BuildState *state, Relation index, BuildShared *shared, bool leader)
 {
 	HnswEntry	entry;
-	HnswIndex  *hnsw;
 
-	ereport(NOTICE,
-			(errmsg("hnsw graph no longer fits into maintenance_work_mem after " INT64_FORMAT " tuples",
-					(int64) state->nindexed),
-			 errdetail("Building will take significantly more time."),
-			 errhint("Increase maintenance_work_mem to speed up builds.")));
-	write_graph(state);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PROGRESS_HNSW_PHASE_LOAD);
+	memset(state, 0, sizeof(*state));
+	state->index = index;
+	state->shared = shared;
+	state->leader = leader;
+	state->context = AllocSetContextCreate(CurrentMemoryContext, "hnsw build", ALLOCSET_DEFAULT_SIZES);
+	state->graph = AllocSetContextCreate(state->context, "hnsw build graph", ALLOCSET_DEFAULT_SIZES);
+	state->row = AllocSetContextCreate(state->context, "hnsw build row", ALLOCSET_DEFAULT_SIZES);
+	state->hnsw = hnsw_index_open(index, state->context, &entry);
+	state->buffer = MemoryContextAlloc(state->context, sizeof(float) * state->hnsw->dim);
+}
+
+/* Add rows to the graph in memory from now on. */
+static void
+add_to_memory(BuildState *state)
+{
+	hnsw_inserter_init(&state->inserter, &state->mem.store, state->hnsw->ef_construction,
+					   state->hnsw->seed, state->graph);
+	state->in_memory = true;
+}
+
+/* The graph is written: add rows to the pages. */
+static void
+add_to_pages(BuildState *state)
+{
+	HnswEntry	entry;
+
 	MemoryContextReset(state->graph);
-	hnsw = hnsw_index_open(state->index, state->graph, &entry);
-	hnsw_disk_store_init(&state->disk, state->index, hnsw, state->graph, true);
-	hnsw_inserter_init(&state->inserter, &state->disk.store, hnsw->ef_construction, hnsw->seed, state->graph);
+	if (state->segment != NULL)
+	{
+		dsm_detach(state->segment);
+		state->segment = NULL;
+	}
+	/* what has grown, that is everything */
+	hnsw_index_refresh(state->hnsw, state->index, &entry);
+	hnsw_disk_store_init(&state->disk, state->index, state->hnsw, state->graph, true);
+	hnsw_inserter_init(&state->inserter, &state->disk.store, state->hnsw->ef_construction,
+					   state->hnsw->seed, state->graph);
 	state->in_memory = false;
+}
+
+static void
+report_rows(BuildState *state)
+{
+	uint64		n = pg_atomic_add_fetch_u64(&state->shared->nindexed, state->unreported);
+
+	state->unreported = 0;
+	if (state->leader)
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) n);
+}
+
+/*
+ * The graph has outgrown its memory.  It has done so for all processes; each
+ * of them comes here before its next row, or leaves because it has none.  One
+ * writes the graph, all go on in the pages.
+ */
+static void
+leave_memory(BuildState *state)
+{
+	BuildShared *shared = state->shared;
+
+	report_rows(state);
+	if (BarrierArriveAndWait(&shared->phase, WAIT_EVENT_PARALLEL_CREATE_INDEX_SCAN))
+	{
+		ereport(NOTICE,
+				(errmsg("hnsw graph no longer fits into maintenance_work_mem after " INT64_FORMAT " tuples",
+						(int64) pg_atomic_read_u64(&shared->nindexed)),
+				 errdetail("Building will take significantly more time."),
+				 errhint("Increase maintenance_work_mem to speed up builds.")));
+		write_graph(state);
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PROGRESS_HNSW_PHASE_LOAD);
+	}
+	BarrierArriveAndWait(&shared->phase, WAIT_EVENT_PARALLEL_CREATE_INDEX_SCAN);
+	add_to_pages(state);
 }
 
 static void
@@ -401,72 +497,225 @@ build_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, boo
 	if (isnull[0])
 		return;
 	old = MemoryContextSwitchTo(state->row);
-	floats = vecidx_floats(state->params.opclass, values[0], state->params.dim, state->buffer, &detoasted);
+	floats = vecidx_floats(state->hnsw->opclass, values[0], state->hnsw->dim, state->buffer, &detoasted);
 	if (floats != NULL)
 	{
-		if (state->in_memory && !hnsw_mem_has_room(&state->mem))
-			go_to_pages(state);
+		if (state->in_memory && !hnsw_mem_reserve(&state->mem))
+			leave_memory(state);
 		hnsw_inserter_add(&state->inserter, floats, tid, false);
-		state->nindexed++;
-		if (((int64) state->nindexed & 127) == 0)
-			pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) state->nindexed);
+		if (++state->unreported >= REPORT_ROWS)
+			report_rows(state);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(state->row);
 }
 
+static void
+init_shared(BuildShared *shared)
+{
+	shared->graph = DSM_HANDLE_INVALID;
+	BarrierInit(&shared->phase, 0);
+	pg_atomic_init_u64(&shared->nindexed, 0);
+}
+
+/* Rows have been read: leave the others. */
+static void
+build_finish(BuildState *state)
+{
+	report_rows(state);
+	BarrierDetach(&state->shared->phase);
+}
+
+/* ---- One process, and several ---- */
+
+/* Build in this process alone; returns the rows of the table. */
+static double
+build_alone(BuildState *state, Relation heap, IndexInfo *info, double rows)
+{
+	double		heap_tuples;
+
+	hnsw_mem_init(&state->mem, &state->hnsw->quantizer, state->hnsw->m, rows,
+				  (Size) maintenance_work_mem * 1024, state->graph);
+	add_to_memory(state);
+	(void) BarrierAttach(&state->shared->phase);
+	/* from the first block on, so that the same table gives the same graph */
+	heap_tuples = table_index_build_scan(heap, state->index, info, false, true, build_callback, state, NULL);
+	build_finish(state);
+	if (state->in_memory)
+		write_graph(state);
+	return heap_tuples;
+}
+
+/* A segment for the graph; smaller than it should be where the system has no room for more. */
+static dsm_segment *
+create_graph(BuildState *state, double rows, int participants)
+{
+	const Quantizer *quantizer = &state->hnsw->quantizer;
+	int			m = state->hnsw->m;
+	Size		budget = (Size) maintenance_work_mem * 1024;
+	Size		size;
+	char	   *why;
+
+	for (;; budget = size / 2)
+	{
+		HnswMemCapacity capacity;
+		dsm_segment *segment;
+
+		size = hnsw_mem_shared_size(quantizer, m, rows, participants, budget, &capacity);
+		if (size < MIN_SHARED_GRAPH && rows * quantizer->code_size > MIN_SHARED_GRAPH)
+			return NULL;
+		segment = vecidx_segment_create(size, &why);
+		if (segment != NULL)
+		{
+			hnsw_mem_init_shared(&state->mem, quantizer, m, dsm_segment_address(segment),
+								 participants, &capacity);
+			return segment;
+		}
+		ereport(NOTICE,
+				(errmsg("could not get %zu MB of shared memory for a parallel build of index \"%s\"",
+						size / (1024 * 1024), RelationGetRelationName(state->index)),
+				 errdetail_internal("%s", why),
+				 errhint("Enlarge /dev/shm (in a container, its --shm-size), or set \"max_parallel_maintenance_workers\" to 0.")));
+		if (size < MIN_SHARED_GRAPH)
+			return NULL;
+	}
+}
+
+static void
+tick(void *arg)
+{
+	report_rows((BuildState *) arg);
+}
+
+/*
+ * Build with workers; returns false, and has done nothing, when there is no
+ * shared memory for that.
+ */
+static bool
+build_together(BuildState *state, Relation heap, IndexInfo *info, double rows, int workers,
+			   double *heap_tuples)
+{
+	BuildShared *alone = state->shared;
+	VecidxParallel parallel;
+	BuildShared *shared;
+	char	   *why;
+
+	while (!vecidx_parallel_prepare(&parallel, heap, state->index, info->ii_Concurrent, workers,
+									"hnsw_build_worker", sizeof(BuildShared), &why))
+	{
+		workers /= 2;
+		ereport(NOTICE,
+				(errmsg("could not get shared memory for the parallel workers of index \"%s\"",
+						RelationGetRelationName(state->index)),
+				 errdetail_internal("%s", why),
+				 workers > 0 ? errhint("Trying with %d workers.", workers) :
+				 errhint("Building in one process.")));
+		if (workers == 0)
+			return false;
+	}
+	shared = VecidxParallelOwn(&parallel);
+	init_shared(shared);
+	state->segment = create_graph(state, rows, workers + 1);
+	if (state->segment == NULL)
+	{
+		vecidx_parallel_end(&parallel);
+		return false;
+	}
+	shared->graph = dsm_segment_handle(state->segment);
+	state->shared = shared;
+	add_to_memory(state);
+	(void) BarrierAttach(&shared->phase);
+
+	(void) vecidx_parallel_launch(&parallel);
+	vecidx_parallel_scan(&parallel, info, build_callback, state);
+	build_finish(state);
+	*heap_tuples = vecidx_parallel_wait(&parallel, info, tick, state);
+	report_rows(state);
+
+	if (BarrierPhase(&shared->phase) == PHASE_MEMORY)
+		write_graph(state);
+	pg_atomic_write_u64(&alone->nindexed, pg_atomic_read_u64(&shared->nindexed));
+	state->shared = alone;
+	if (state->segment != NULL)
+		dsm_detach(state->segment);
+	vecidx_parallel_end(&parallel);
+	return true;
+}
+
+extern PGDLLEXPORT void hnsw_build_worker(dsm_segment *segment, shm_toc *toc);
+
+void
+hnsw_build_worker(dsm_segment *segment, shm_toc *toc)
+{
+	VecidxParallel parallel;
+	BuildState	state;
+	BuildShared *shared;
+
+	(void) segment;
+	vecidx_parallel_attach(&parallel, toc);
+	shared = VecidxParallelOwn(&parallel);
+	build_begin(&state, parallel.index, shared, false);
+
+	/* while this process is attached the phase does not pass without it */
+	if (BarrierAttach(&shared->phase) == PHASE_MEMORY)
+	{
+		state.segment = dsm_attach(shared->graph);
+		if (state.segment == NULL)
+			elog(ERROR, "could not map the graph of index \"%s\"", RelationGetRelationName(parallel.index));
+		hnsw_mem_attach(&state.mem, &state.hnsw->quantizer, state.hnsw->m, dsm_segment_address(state.segment));
+		add_to_memory(&state);
+	}
+	else
+	{
+		if (BarrierPhase(&shared->phase) == PHASE_WRITE)
+			BarrierArriveAndWait(&shared->phase, WAIT_EVENT_PARALLEL_CREATE_INDEX_SCAN);
+		add_to_pages(&state);
+	}
+	vecidx_parallel_scan(&parallel, NULL, build_callback, &state);
+	build_finish(&state);
+	if (state.segment != NULL)
+		dsm_detach(state.segment);
+	MemoryContextDelete(state.context);
+	vecidx_parallel_detach(&parallel);
+}
+
 IndexBuildResult *
 hnsw_build(Relation heap, Relation index, IndexInfo *indexInfo)
 {
-	BuildState	state = {0};
+	BuildState	state;
+	BuildShared shared;
+	HnswParams	params;
 	IndexBuildResult *result = palloc(sizeof(IndexBuildResult));
-	float	   *centre = NULL;
-	double		heap_tuples;
-	double		expected;
+	float	   *centre;
+	double		rows;
+	int			workers;
 
 	if (RelationGetNumberOfBlocks(index) != 0)
 		elog(ERROR, "index \"%s\" already contains data", RelationGetRelationName(index));
 
-	state.index = index;
-	hnsw_params_read(index, &state.params);
-	state.context = AllocSetContextCreate(CurrentMemoryContext, "hnsw build", ALLOCSET_DEFAULT_SIZES);
-	state.graph = AllocSetContextCreate(state.context, "hnsw build graph", ALLOCSET_DEFAULT_SIZES);
-	state.row = AllocSetContextCreate(state.context, "hnsw build row", ALLOCSET_DEFAULT_SIZES);
-	state.buffer = MemoryContextAlloc(state.context, sizeof(float) * state.params.dim);
+	hnsw_params_read(index, &params);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PROGRESS_HNSW_PHASE_SAMPLE);
+	centre = vecidx_sample_mean(heap, index, indexInfo, params.opclass, params.dim, CurrentMemoryContext, &rows);
+	if (!quant_wants_centre(params.quantizer, params.opclass->metric))
+		centre = NULL;
+	hnsw_create(index, MAIN_FORKNUM, &params, centre);
 
-	if (quant_wants_centre(state.params.quantizer, state.params.opclass->metric))
-	{
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PROGRESS_HNSW_PHASE_SAMPLE);
-		centre = vecidx_sample_mean(heap, index, indexInfo, state.params.opclass, state.params.dim, state.context);
-	}
-	hnsw_create(index, MAIN_FORKNUM, &state.params, centre);
-	quant_init(&state.quantizer, state.params.quantizer, state.params.opclass->metric,
-			   state.params.dim, centre, state.params.seed);
-
-	expected = heap->rd_rel->reltuples > 0 ? heap->rd_rel->reltuples * 1.05 : 10000;
-	hnsw_mem_init(&state.mem, &state.quantizer, state.params.m, expected,
-				  (Size) maintenance_work_mem * 1024, state.graph);
-	hnsw_inserter_init(&state.inserter, &state.mem.store, state.params.ef_construction,
-					   state.params.seed, state.graph);
-	state.in_memory = true;
-
+	init_shared(&shared);
+	build_begin(&state, index, &shared, true);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PROGRESS_HNSW_PHASE_LOAD);
-	/* from the first block on, so that the same table gives the same graph */
-	heap_tuples = table_index_build_scan(heap, index, indexInfo, false, true,
-										 build_callback, &state, NULL);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) state.nindexed);
-	if (state.in_memory)
-		write_graph(&state);
+	rows *= 1.25;
+	workers = vecidx_parallel_workers(heap, index, rows, ROWS_PER_WORKER);
+	if (workers == 0 ||
+		!build_together(&state, heap, indexInfo, rows, workers, &result->heap_tuples))
+		result->heap_tuples = build_alone(&state, heap, indexInfo, rows);
+	result->index_tuples = pg_atomic_read_u64(&shared.nindexed);
+	MemoryContextDelete(state.context);
 
 	if (RelationNeedsWAL(index))
 	{
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PROGRESS_HNSW_PHASE_LOG);
 		log_newpage_range(index, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(index), true);
 	}
-
-	result->heap_tuples = heap_tuples;
-	result->index_tuples = state.nindexed;
-	MemoryContextDelete(state.context);
 	return result;
 }
 

@@ -2,12 +2,25 @@
  * hnsw_mem.c
  *		An HNSW graph in memory: the node store of a build.
  *
- * Plain arrays by node number, so that the graph can be written to pages in
- * one pass and (later) lie in shared memory.
+ * Arrays by node number.  One process keeps them in memory of its own, which
+ * grows; several share a segment of a size that was settled before.  There is
+ * no other difference: a process alone is the only one of its kind.
+ *
+ * Nothing shared is written for a neighbour that is only looked at.  A node's
+ * number is taken by one atomic addition; its code, level and first TID are
+ * written before any link to it and never change.  Lists are read under a
+ * version (a sequence lock) and written by who made that version odd, which
+ * takes as long as copying a list.  Further TIDs are pushed on a chain that
+ * is read when all is over.
  */
 #include "vecidx.h"
 
 #include "hnsw/hnsw_mem.h"
+#include "storage/s_lock.h"
+
+#define NO_ENTRY ((uint64) HNSW_INVALID_NODE)
+
+/* ---- Reading ---- */
 
 static void
 mem_get_code(HnswStore *base, uint32 node, uint8 *code)
@@ -35,33 +48,53 @@ mem_score(HnswStore *base, const QuantQuery *query, const uint32 *nodes, int n,
 	quant_score(query, records, n, dist, err);
 }
 
-static int
-mem_get_links(HnswStore *base, uint32 node, int level, HnswLinks *links)
+/* Copy a list as it is just now; the caller sees to it that it was whole. */
+static inline void
+copy_links(HnswMemStore *store, uint32 node, int level, HnswLinks *links)
 {
-	HnswMemStore *store = (HnswMemStore *) base;
-	const HnswMemNode *n = &store->nodes[node];
-	const uint32 *from;
+	const HnswMemNode *n = HnswMemGetNode(store, node);
 
 	if (level == 0)
 	{
-		links->n = n->nlinks;
+		links->n = *(volatile const uint8 *) &n->nlinks;
 		links->nkept = n->nkept;
-		from = store->links + (Size) node * HNSW_MAX_LINKS(base->m, 0);
+		memcpy(links->nodes, n->links, sizeof(uint32) * links->n);
 	}
 	else if (level <= n->level)
 	{
 		const uint32 *upper = HnswMemUpper(store, node, level);
 
-		links->n = upper[0];
+		links->n = *(volatile const uint32 *) &upper[0];
 		links->nkept = upper[1];
-		from = upper + 2;
+		memcpy(links->nodes, upper + 2, sizeof(uint32) * links->n);
 	}
 	else
-	{
 		links->n = links->nkept = 0;
-		return HNSW_NODE_USED;
+}
+
+static int
+mem_get_links(HnswStore *base, uint32 node, int level, HnswLinks *links)
+{
+	HnswMemStore *store = (HnswMemStore *) base;
+	HnswMemNode *n = HnswMemGetNode(store, node);
+	SpinDelayStatus delay;
+	uint32		version;
+
+	init_local_spin_delay(&delay);
+	for (;;)
+	{
+		version = pg_atomic_read_u32(&n->version);
+		if (likely((version & 1) == 0))
+		{
+			pg_read_barrier();
+			copy_links(store, node, level, links);
+			pg_read_barrier();
+			if (likely(pg_atomic_read_u32(&n->version) == version))
+				break;
+		}
+		perform_spin_delay(&delay);
 	}
-	memcpy(links->nodes, from, sizeof(uint32) * links->n);
+	finish_spin_delay(&delay);
 	return HNSW_NODE_USED;
 }
 
@@ -69,26 +102,35 @@ static void
 mem_prefetch_links(HnswStore *base, uint32 node)
 {
 	HnswMemStore *store = (HnswMemStore *) base;
-	Size		size = sizeof(uint32) * HNSW_MAX_LINKS(base->m, 0);
-	const char *links = (const char *) store->links + node * size;
+	const char *n = (const char *) HnswMemGetNode(store, node);
 
-	__builtin_prefetch(&store->nodes[node]);
-	for (Size i = 0; i < size; i += 64)
-		__builtin_prefetch(links + i);
+	for (Size i = 0; i < store->node_size; i += 64)
+		__builtin_prefetch(n + i);
 }
 
-static bool
-mem_replace_links(HnswStore *base, uint32 node, int level, const HnswLinks *old, const HnswLinks *links)
+static void
+mem_get_entry(HnswStore *base, HnswEntry *entry)
 {
-	HnswMemStore *store = (HnswMemStore *) base;
+	*entry = hnsw_mem_entry((HnswMemStore *) base);
+	/* what the entry point leads to was written before it */
+	pg_read_barrier();
+}
+
+/* ---- Writing ---- */
+
+/* Overwrite a list; the caller has the node's version, or nobody knows the node. */
+static void
+put_links(HnswMemStore *store, uint32 node, int level, const HnswLinks *links)
+{
 	uint32	   *to;
 
-	(void) old;					/* nobody else changes it */
 	if (level == 0)
 	{
-		store->nodes[node].nlinks = links->n;
-		store->nodes[node].nkept = links->nkept;
-		to = store->links + (Size) node * HNSW_MAX_LINKS(base->m, 0);
+		HnswMemNode *n = HnswMemGetNode(store, node);
+
+		n->nlinks = links->n;
+		n->nkept = links->nkept;
+		to = n->links;
 	}
 	else
 	{
@@ -98,29 +140,128 @@ mem_replace_links(HnswStore *base, uint32 node, int level, const HnswLinks *old,
 		to += 2;
 	}
 	memcpy(to, links->nodes, sizeof(uint32) * links->n);
-	return true;
 }
 
-static void
-mem_get_entry(HnswStore *base, HnswEntry *entry)
+static bool
+mem_replace_links(HnswStore *base, uint32 node, int level, const HnswLinks *old, const HnswLinks *links)
 {
-	*entry = ((HnswMemStore *) base)->entry;
+	HnswMemStore *store = (HnswMemStore *) base;
+	HnswMemNode *n = HnswMemGetNode(store, node);
+	HnswLinks	now;
+	bool		same;
+	SpinDelayStatus delay;
+	uint32		version;
+
+	init_local_spin_delay(&delay);
+	for (;;)
+	{
+		version = pg_atomic_read_u32(&n->version);
+		if ((version & 1) == 0 && pg_atomic_compare_exchange_u32(&n->version, &version, version + 1))
+			break;
+		perform_spin_delay(&delay);
+	}
+	finish_spin_delay(&delay);
+
+	copy_links(store, node, level, &now);
+	same = now.n == old->n && now.nkept == old->nkept &&
+		memcmp(now.nodes, old->nodes, sizeof(uint32) * now.n) == 0;
+	if (same)
+		put_links(store, node, level, links);
+	pg_write_barrier();
+	pg_atomic_write_u32(&n->version, version + 2);
+	return same;
 }
 
 static void
 mem_raise_entry(HnswStore *base, uint32 node, int level)
 {
-	HnswMemStore *store = (HnswMemStore *) base;
+	HnswMemGraph *graph = ((HnswMemStore *) base)->graph;
+	uint64		new = (uint64) level << 32 | node;
+	uint64		old = pg_atomic_read_u64(&graph->entry);
 
-	store->entry.node = node;
-	store->entry.level = level;
+	while ((uint32) old == HNSW_INVALID_NODE || (int) (old >> 32) < level)
+		if (pg_atomic_compare_exchange_u64(&graph->entry, &old, new))
+			break;
 }
 
-static Size
-node_bytes(const HnswMemStore *store)
+static uint32
+mem_create_node(HnswStore *base, const uint8 *code, ItemPointer tid, int level,
+				const HnswLinks *links, bool expect_empty)
 {
-	return store->store.quantizer->code_size + sizeof(HnswMemNode) +
-		sizeof(uint32) * HNSW_MAX_LINKS(store->store.m, 0);
+	HnswMemStore *store = (HnswMemStore *) base;
+	HnswMemGraph *graph = store->graph;
+	HnswMemNode *n;
+	HnswMemRow *row;
+	uint32		node;
+
+	if (expect_empty)
+	{
+		SpinLockAcquire(&graph->first);
+		if (hnsw_mem_entry(store).node != HNSW_INVALID_NODE)
+		{
+			SpinLockRelease(&graph->first);
+			return HNSW_INVALID_NODE;
+		}
+	}
+	/* hnsw_mem_reserve() has seen to it that there is room */
+	node = pg_atomic_fetch_add_u32(&graph->nnodes, 1);
+	n = HnswMemGetNode(store, node);
+	row = &store->rows[node];
+	pg_atomic_init_u32(&n->version, 0);
+	n->level = level;
+	n->unused = 0;
+	pg_atomic_init_u32(&row->duplicates, HNSW_MEM_NONE);
+	row->tid = *tid;
+	row->upper = 0;
+	if (level > 0)
+		row->upper = pg_atomic_fetch_add_u32(&graph->nupper, level * HNSW_MEM_UPPER_STRIDE(base->m));
+	memcpy(store->codes + node * base->quantizer->code_size, code, base->quantizer->code_size);
+	for (int l = 0; l <= level; l++)
+		put_links(store, node, l, &links[l]);
+	/* links to it come later, and whoever follows one finds all this */
+	pg_write_barrier();
+	if (expect_empty)
+	{
+		mem_raise_entry(base, node, level);
+		SpinLockRelease(&graph->first);
+	}
+	return node;
+}
+
+static bool
+mem_add_tid(HnswStore *base, uint32 node, const uint8 *code, ItemPointer tid)
+{
+	HnswMemStore *store = (HnswMemStore *) base;
+	Size		size = base->quantizer->code_size;
+	HnswMemRow *row = &store->rows[node];
+	HnswMemTid *duplicate;
+	uint32		i;
+
+	if (memcmp(store->codes + node * size, code, size) != 0)
+		return false;
+	i = pg_atomic_fetch_add_u32(&store->graph->nduplicates, 1);
+	duplicate = &store->duplicates[i];
+	duplicate->tid = *tid;
+	duplicate->next = pg_atomic_read_u32(&row->duplicates);
+	while (!pg_atomic_compare_exchange_u32(&row->duplicates, &duplicate->next, i))
+		 /* another came first, and next is that one now */ ;
+	return true;
+}
+
+/* ---- Memory ---- */
+
+/* Bytes of a node but for its upper links. */
+static Size
+node_bytes(const Quantizer *quantizer, int m)
+{
+	return quantizer->code_size + HNSW_MEM_NODE_SIZE(m) + sizeof(HnswMemRow);
+}
+
+/* uint32s that the upper links of one node may take. */
+static Size
+largest_upper(int m)
+{
+	return (Size) HNSW_LEVEL_LIMIT * HNSW_MEM_UPPER_STRIDE(m);
 }
 
 static void *
@@ -131,97 +272,80 @@ grow(void *array, MemoryContext context, Size size)
 }
 
 static void
-set_capacity(HnswMemStore *store, uint32 capacity)
+set_node_capacity(HnswMemStore *store, uint32 capacity)
 {
 	store->codes = grow(store->codes, store->context,
 						(Size) capacity * store->store.quantizer->code_size + SIMD_SLACK);
-	store->nodes = grow(store->nodes, store->context, (Size) capacity * sizeof(HnswMemNode));
-	store->links = grow(store->links, store->context,
-						(Size) capacity * sizeof(uint32) * HNSW_MAX_LINKS(store->store.m, 0));
-	store->capacity = capacity;
+	store->nodes = grow(store->nodes, store->context, (Size) capacity * store->node_size);
+	store->rows = grow(store->rows, store->context, (Size) capacity * sizeof(HnswMemRow));
+	store->graph->capacity.nodes = capacity;
+}
+
+static void
+set_upper_capacity(HnswMemStore *store, uint32 capacity)
+{
+	store->upper = grow(store->upper, store->context, (Size) capacity * sizeof(uint32));
+	store->graph->capacity.upper = capacity;
+}
+
+static void
+set_duplicate_capacity(HnswMemStore *store, uint32 capacity)
+{
+	store->duplicates = grow(store->duplicates, store->context, (Size) capacity * sizeof(HnswMemTid));
+	store->graph->capacity.duplicates = capacity;
+}
+
+/* Half as much again, as far as a uint32 goes. */
+static uint32
+grown(uint32 capacity, Size least)
+{
+	return (uint32) Min(Max((Size) capacity + capacity / 2, capacity + least), (Size) PG_UINT32_MAX - 1);
 }
 
 /* Nodes whose fixed part fits the budget. */
 static uint32
-max_capacity(const HnswMemStore *store)
+max_nodes(const HnswMemStore *store)
 {
-	return Min(store->budget / node_bytes(store), (Size) HNSW_INVALID_NODE - 1);
+	return Min(store->budget / node_bytes(store->store.quantizer, store->store.m), (Size) HNSW_INVALID_NODE - 1);
 }
 
 bool
-hnsw_mem_has_room(const HnswMemStore *store)
+hnsw_mem_reserve(HnswMemStore *store)
 {
-	Size		used = (Size) store->nnodes * node_bytes(store) +
-		store->nupper * sizeof(uint32) + (Size) store->nduplicates * sizeof(HnswMemTid);
-	Size		largest = node_bytes(store) +
-		sizeof(uint32) * HNSW_LEVEL_LIMIT * HNSW_MEM_UPPER_STRIDE(store->store.m);
+	HnswMemGraph *graph = store->graph;
+	HnswMemCapacity *capacity = &graph->capacity;
+	Size		nodes = pg_atomic_read_u32(&graph->nnodes);
+	Size		duplicates = pg_atomic_read_u32(&graph->nduplicates);
+	Size		upper = pg_atomic_read_u32(&graph->nupper);
+	Size		more = graph->participants;
+	Size		more_upper = more * largest_upper(store->store.m);
+	Size		used;
 
-	return used + largest <= store->budget &&
-		store->nnodes < max_capacity(store) &&
-		store->nduplicates < PG_UINT32_MAX - 1 &&
-		store->nupper < PG_UINT32_MAX - largest;
-}
+	/*
+	 * Each process adds one row at most between its own questions, so this
+	 * leaves room for all of them.
+	 */
+	if (store->context == NULL)
+		return nodes + more <= capacity->nodes && duplicates + more <= capacity->duplicates &&
+			upper + more_upper <= capacity->upper;
 
-static uint32
-mem_create_node(HnswStore *base, const uint8 *code, ItemPointer tid, int level,
-				const HnswLinks *links, bool expect_empty)
-{
-	HnswMemStore *store = (HnswMemStore *) base;
-	uint32		node = store->nnodes;
-	HnswMemNode *n;
-
-	if (node == store->capacity)
-		set_capacity(store, (uint32) Min((Size) store->capacity + store->capacity / 2 + 64,
-										 (Size) max_capacity(store) + 1));
-	n = &store->nodes[node];
-	memset(n, 0, sizeof(*n));
-	n->level = level;
-	n->tid = *tid;
-	n->duplicates = HNSW_MEM_NONE;
-	memcpy(store->codes + node * base->quantizer->code_size, code, base->quantizer->code_size);
-	if (level > 0)
-	{
-		Size		need = (Size) level * HNSW_MEM_UPPER_STRIDE(base->m);
-
-		if (store->nupper + need > store->upper_capacity)
-		{
-			store->upper_capacity = Max(store->upper_capacity * 3 / 2, store->nupper + need + 1024);
-			store->upper = grow(store->upper, store->context, store->upper_capacity * sizeof(uint32));
-		}
-		n->upper = store->nupper;
-		store->nupper += need;
-	}
-	store->nnodes++;
-	for (int l = 0; l <= level; l++)
-		mem_replace_links(base, node, l, NULL, &links[l]);
-	if (expect_empty)
-		mem_raise_entry(base, node, level);
-	return node;
-}
-
-static bool
-mem_add_tid(HnswStore *base, uint32 node, const uint8 *code, ItemPointer tid)
-{
-	HnswMemStore *store = (HnswMemStore *) base;
-	Size		size = base->quantizer->code_size;
-
-	if (memcmp(store->codes + node * size, code, size) != 0)
+	used = nodes * node_bytes(store->store.quantizer, store->store.m) +
+		upper * sizeof(uint32) + duplicates * sizeof(HnswMemTid);
+	if (used + node_bytes(store->store.quantizer, store->store.m) + more_upper * sizeof(uint32) > store->budget ||
+		nodes + more > max_nodes(store) || duplicates + more >= PG_UINT32_MAX - 1 ||
+		upper + more_upper >= PG_UINT32_MAX - 1)
 		return false;
-	if (store->nduplicates == store->duplicates_capacity)
-	{
-		store->duplicates_capacity = Max((Size) 1024, (Size) store->duplicates_capacity * 3 / 2);
-		store->duplicates = grow(store->duplicates, store->context,
-								 (Size) store->duplicates_capacity * sizeof(HnswMemTid));
-	}
-	store->duplicates[store->nduplicates].tid = *tid;
-	store->duplicates[store->nduplicates].next = store->nodes[node].duplicates;
-	store->nodes[node].duplicates = store->nduplicates++;
+	if (nodes + more > capacity->nodes)
+		set_node_capacity(store, Min(grown(capacity->nodes, 64), max_nodes(store)));
+	if (duplicates + more > capacity->duplicates)
+		set_duplicate_capacity(store, grown(capacity->duplicates, 1024));
+	if (upper + more_upper > capacity->upper)
+		set_upper_capacity(store, grown(capacity->upper, more_upper));
 	return true;
 }
 
-void
-hnsw_mem_init(HnswMemStore *store, const Quantizer *quantizer, int m,
-			  double expected_nodes, Size budget, MemoryContext context)
+static void
+init_store(HnswMemStore *store, const Quantizer *quantizer, int m)
 {
 	memset(store, 0, sizeof(*store));
 	store->store.quantizer = quantizer;
@@ -235,8 +359,89 @@ hnsw_mem_init(HnswMemStore *store, const Quantizer *quantizer, int m,
 	store->store.create_node = mem_create_node;
 	store->store.add_tid = mem_add_tid;
 	store->store.replace_links = mem_replace_links;
+	store->node_size = HNSW_MEM_NODE_SIZE(m);
+}
+
+static void
+init_graph(HnswMemGraph *graph, int participants)
+{
+	memset(graph, 0, sizeof(*graph));
+	graph->participants = participants;
+	SpinLockInit(&graph->first);
+	pg_atomic_init_u64(&graph->entry, NO_ENTRY);
+	pg_atomic_init_u32(&graph->nnodes, 0);
+	pg_atomic_init_u32(&graph->nduplicates, 0);
+	pg_atomic_init_u32(&graph->nupper, 0);
+}
+
+void
+hnsw_mem_init(HnswMemStore *store, const Quantizer *quantizer, int m,
+			  double expected_nodes, Size budget, MemoryContext context)
+{
+	init_store(store, quantizer, m);
 	store->context = context;
-	store->entry.node = HNSW_INVALID_NODE;
 	store->budget = budget;
-	set_capacity(store, (uint32) Max(1024.0, Min(expected_nodes, (double) max_capacity(store) + 1)));
+	store->graph = MemoryContextAlloc(context, sizeof(HnswMemGraph));
+	init_graph(store->graph, 1);
+	set_node_capacity(store, (uint32) Max(1024.0, Min(expected_nodes, (double) max_nodes(store))));
+}
+
+/* Where each array begins in shared memory; returns the end. */
+static Size
+lay_out(HnswMemStore *store, char *memory, const HnswMemCapacity *capacity)
+{
+	Size		at = TYPEALIGN(PG_CACHE_LINE_SIZE, sizeof(HnswMemGraph));
+
+	store->graph = (HnswMemGraph *) memory;
+	store->codes = (uint8 *) memory + at;
+	at += TYPEALIGN(PG_CACHE_LINE_SIZE,
+					(Size) capacity->nodes * store->store.quantizer->code_size + SIMD_SLACK);
+	store->nodes = memory + at;
+	at += TYPEALIGN(PG_CACHE_LINE_SIZE, (Size) capacity->nodes * store->node_size);
+	store->rows = (HnswMemRow *) (memory + at);
+	at += TYPEALIGN(PG_CACHE_LINE_SIZE, (Size) capacity->nodes * sizeof(HnswMemRow));
+	store->upper = (uint32 *) (memory + at);
+	at += TYPEALIGN(PG_CACHE_LINE_SIZE, (Size) capacity->upper * sizeof(uint32));
+	store->duplicates = (HnswMemTid *) (memory + at);
+	return at + (Size) capacity->duplicates * sizeof(HnswMemTid);
+}
+
+Size
+hnsw_mem_shared_size(const Quantizer *quantizer, int m, double rows,
+					 int participants, Size budget, HnswMemCapacity *capacity)
+{
+	HnswMemStore layout;
+
+	/* a row is a node or a duplicate; 1 / (m - 1) upper levels a node, and a quarter more */
+	double		upper = 1.25 / (m - 1) * HNSW_MEM_UPPER_STRIDE(m);
+	Size		fixed_upper = 1024 + (Size) participants * largest_upper(m);
+	double		bytes = node_bytes(quantizer, m) + sizeof(HnswMemTid) + upper * sizeof(uint32);
+	double		room = (double) budget - fixed_upper * sizeof(uint32) - 16 * PG_CACHE_LINE_SIZE - SIMD_SLACK;
+	double		n = Min(Min(rows, room / bytes), (PG_UINT32_MAX - 1.0) / Max(upper, 1) - fixed_upper);
+
+	if (n < 1)
+		return 0;
+	init_store(&layout, quantizer, m);
+	capacity->nodes = (uint32) n + participants;
+	capacity->duplicates = (uint32) n + participants;
+	capacity->upper = (uint32) (n * upper + fixed_upper);
+	return lay_out(&layout, NULL, capacity);
+}
+
+void
+hnsw_mem_init_shared(HnswMemStore *store, const Quantizer *quantizer, int m,
+					 void *memory, int participants, const HnswMemCapacity *capacity)
+{
+	HnswMemGraph *graph = memory;
+
+	init_graph(graph, participants);
+	graph->capacity = *capacity;
+	hnsw_mem_attach(store, quantizer, m, memory);
+}
+
+void
+hnsw_mem_attach(HnswMemStore *store, const Quantizer *quantizer, int m, void *memory)
+{
+	init_store(store, quantizer, m);
+	(void) lay_out(store, memory, &((HnswMemGraph *) memory)->capacity);
 }

@@ -31,6 +31,7 @@ typedef struct SampleState
 	double	   *sums;			/* ngroups times dim */
 	float	   *buffer;
 	int64		n;
+	int64		seen;			/* rows met, also past the last that counts */
 	MemoryContext row;
 } SampleState;
 
@@ -45,7 +46,10 @@ sample_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, bo
 	(void) index;
 	(void) tid;
 	(void) alive;
-	if (isnull[0] || state->n >= SAMPLE_ROWS)
+	if (isnull[0])
+		return;
+	state->seen++;
+	if (state->n >= SAMPLE_ROWS)
 		return;
 	old = MemoryContextSwitchTo(state->row);
 	floats = vecidx_floats(state->opclass, values[0], state->dim, state->buffer, &detoasted);
@@ -100,13 +104,16 @@ median_of_means(const SampleState *state, int i)
 
 float *
 vecidx_sample_mean(Relation heap, Relation index, IndexInfo *info,
-				   const VecidxOpclass *opclass, int dim, MemoryContext context)
+				   const VecidxOpclass *opclass, int dim, MemoryContext context,
+				   double *rows)
 {
 	SampleState state = {0};
 	BlockSamplerData sampler;
 	BlockNumber nblocks = RelationGetNumberOfBlocks(heap);
+	BlockNumber nread = 0;
 	float	   *mean = NULL;
 
+	*rows = 0;
 	if (nblocks == 0)
 		return NULL;
 	state.opclass = opclass;
@@ -121,9 +128,11 @@ vecidx_sample_mean(Relation heap, Relation index, IndexInfo *info,
 	while (BlockSampler_HasMore(&sampler) && state.n < SAMPLE_ROWS)
 	{
 		CHECK_FOR_INTERRUPTS();
+		nread++;
 		table_index_build_range_scan(heap, index, info, false, true, false,
 									 BlockSampler_Next(&sampler), 1, sample_callback, &state, NULL);
 	}
+	*rows = (double) state.seen / nread * nblocks;
 	if (state.n > 0)
 	{
 		mean = MemoryContextAlloc(context, sizeof(float) * dim);

@@ -30,6 +30,7 @@ static const struct config_enum_entry iterative_scan_options[] = {
 };
 
 static int	simd_setting = SIMD_SETTING_AUTO;
+bool		vecidx_replace_vector;
 int			hnsw_ef_search;
 int			hnsw_iterative_scan;
 int			hnsw_max_scan_tuples;
@@ -67,6 +68,12 @@ vecidx_guc_init(void)
 							 "\"auto\" takes the best level of this processor; the others are for tests.",
 							 &simd_setting, SIMD_SETTING_AUTO, simd_options,
 							 PGC_USERSET, 0, simd_check, simd_assign, NULL);
+
+	DefineCustomBoolVariable("vecidx.replace_vector",
+							 "Has CREATE EXTENSION vector create vecidx.",
+							 "For dumps, migrations and clients that name pgvector's extension.",
+							 &vecidx_replace_vector, false,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 
 	DefineCustomIntVariable("hnsw.ef_search",
 							"Size of the dynamic candidate list of a search.",

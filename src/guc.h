@@ -12,6 +12,7 @@ typedef enum IterativeScanMode
 	ITERATIVE_SCAN_STRICT
 } IterativeScanMode;
 
+extern bool vecidx_replace_vector;
 extern int	hnsw_ef_search;
 extern int	hnsw_iterative_scan;
 extern int	hnsw_max_scan_tuples;

@@ -6,6 +6,7 @@
 
 #include "fmgr.h"
 #include "hnsw/hnsw.h"
+#include "replace_vector.h"
 
 PG_MODULE_MAGIC;
 
@@ -16,4 +17,5 @@ _PG_init(void)
 {
 	vecidx_guc_init();
 	hnsw_init();
+	vecidx_replace_vector_init();
 }

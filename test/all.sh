@@ -3,7 +3,8 @@
 #
 #   sh test/all.sh [--long] [--keep] [STAGE or test/t/FILE.pl ...]
 #
-# Stages: build clang unit regress isolation tap; without one, all of them.
+# Stages: build clang unit regress isolation tap clients; without one, all of
+# them.
 # The build always runs, as the others need it.  --long adds the TAP files
 # named long_*; --keep leaves the temporary directory behind.  Missing packages
 # are installed through apt-get (as root or with sudo).  PG_CONFIG chooses the
@@ -23,7 +24,7 @@ for arg in "$@"; do
 	case $arg in
 		--long) long=yes ;;
 		--keep) keep=yes ;;
-		build | clang | unit | regress | isolation | tap) stages="$stages $arg" ;;
+		build | clang | unit | regress | isolation | tap | clients) stages="$stages $arg" ;;
 		*.pl)
 			[ -f "$root/test/t/${arg##*/}" ] || die "no file test/t/${arg##*/}"
 			case $stages in *tap*) ;; *) stages="$stages tap" ;; esac
@@ -35,7 +36,7 @@ for arg in "$@"; do
 			;;
 	esac
 done
-[ -n "$stages" ] || stages="build clang unit regress isolation tap"
+[ -n "$stages" ] || stages="build clang unit regress isolation tap clients"
 
 passed=0
 failed=0
@@ -74,6 +75,21 @@ excerpt()
 count_regress()
 {
 	awk '/^ok |[.][.][.] ok/ { p++ } /^not ok |[.][.][.] FAILED/ { f++ } END { print p + 0, f + 0 }' "$1"
+}
+
+# Count TAP in a log, of a program that ended with STATUS: one that failed
+# without a failed test, or tested nothing, counts as a test that failed.  What
+# was skipped does not count.
+count_tap()
+{
+	awk -v status="$2" '/^ok / { if (/ # (SKIP|skip) /) s++; else p++ } /^not ok / { f++ } /^1[.][.]0 # SKIP/ { s++ }
+		END { if (!f && (status || !p && !s)) f = 1; print p + 0, f + 0 }' "$1"
+}
+
+# skip NAME REASON: instead of begin and finish.
+skip()
+{
+	printf '%-34s  SKIP: %s\n' "$1" "$2"
 }
 
 # A warning fails the first test, but does not keep the others from running.
@@ -183,10 +199,7 @@ stage_tap()
 		run "$work/log/$name" env -u PGHOST -u PGUSER make -s -C "$work/tree" tapcheck \
 			PG_CONFIG="$pg_bin/pg_config" PROVE_TESTS="$file" PROVE_FLAGS="-v"
 		tap_status=$?
-		set -- $(awk '/^ok / { p++ } /^not ok / { f++ } END { print p + 0, f + 0 }' "$work/log/$name")
-		if { [ $tap_status -ne 0 ] || [ $(($1 + $2)) -eq 0 ]; } && [ "$2" -eq 0 ]; then
-			set -- "$1" 1
-		fi
+		set -- $(count_tap "$work/log/$name" $tap_status)
 		finish "$1" "$2"
 		if [ "$2" -ne 0 ]; then
 			grep -E '^not ok |^#|^Bail|syntax error|died|timed out' "$work/log/$name" |
@@ -201,9 +214,75 @@ stage_tap()
 	done
 }
 
+# client NAME COMMAND...: a program of test/clients, which prints TAP.
+client()
+{
+	name=$1
+	shift
+	begin "clients $name"
+	run "$work/log/$name" env -C "$work/tree/test/clients" PYTHONDONTWRITEBYTECODE=1 "$@"
+	set -- $(count_tap "$work/log/$name" $?)
+	finish "$1" "$2"
+	grep -E '^ok .* # SKIP' "$work/log/$name" | sed 's/.* - /    skipped: /; s/ # SKIP /, /'
+	[ "$2" -eq 0 ] || grep -E '^not ok |^#|^Bail' "$work/log/$name" | head -n 60 | sed 's/^/    /'
+	[ "$2" -eq 0 ] || grep -q '^not ok ' "$work/log/$name" || excerpt "$work/log/$name"
+}
+
+# fetch NAME COMMAND...: get a published package.  Without a network that is
+# skipped; a package that is not the one expected is a test that failed.
+fetch()
+{
+	name=$1
+	shift
+	limit=180
+	run "$work/log/fetch-$name" env -C "$work/tree/test/clients" "$@"
+	status=$?
+	limit=1200
+	[ $status -ne 0 ] || return 0
+	if grep -q -E 'EINTEGRITY|ETARGET|EUSAGE|DO NOT MATCH THE HASHES' "$work/log/fetch-$name"; then
+		begin "clients $name"
+		finish 0 1
+		excerpt "$work/log/fetch-$name"
+	else
+		skip "clients $name" "the package cannot be fetched: $(grep -E 'code E|^ERROR' "$work/log/fetch-$name" | head -n 1 | cut -c 1-100)"
+	fi
+	return 1
+}
+
+# Libraries of others, as published, against one private server.
+stage_clients()
+{
+	[ -n "${PGHOST:-}" ] || start_server 'autovacuum = off'
+
+	python=
+	for program in /usr/bin/python3 python3; do
+		$program -c 'import psycopg2' 2>/dev/null && python=$program && break
+	done
+	if [ -z "$python" ]; then
+		skip "clients psycopg2" "no python3 with psycopg2"
+	else
+		client psycopg2_copy "$python" psycopg2_copy.py
+		$python -m pip --version >/dev/null 2>&1 || try_packages python3-pip
+		if ! $python -m pip --version >/dev/null 2>&1; then
+			skip "clients psycopg2_pgvector" "no pip"
+		elif fetch psycopg2_pgvector "$python" -m pip install --disable-pip-version-check --no-deps --require-hashes \
+			--target "$work/home/python" -r requirements.txt; then
+			client psycopg2_pgvector env PYTHONPATH="$work/home/python" "$python" psycopg2_pgvector.py
+		fi
+	fi
+
+	{ command -v node && command -v npm; } >/dev/null || try_packages nodejs npm
+	if ! run "$work/log/node" sh -c 'npm --version && node -e "process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)"'; then
+		skip "clients node" "no npm, or no node of version 18 or later"
+	elif fetch node npm ci; then
+		client node node node.js
+	fi
+}
+
 make_work
 choose_postgres
-need_packages gcc libc6-dev make perl libipc-run-perl libsimde-dev $pg_packages
+case $stages in *clients*) client_packages=python3-psycopg2 ;; *) client_packages= ;; esac
+need_packages gcc libc6-dev make perl libipc-run-perl libsimde-dev $pg_packages $client_packages
 enter_work
 say "vecidx, all tests: $("$PG_CONFIG" --version), gcc $(gcc -dumpfullversion), in $work"
 say ""
@@ -217,6 +296,7 @@ for stage in $stages; do
 		regress) stage_check regress ISOLATION= . ;;
 		isolation) stage_check isolation REGRESS= . ;;
 		tap) stage_tap ;;
+		clients) stage_clients ;;
 	esac
 done
 summary

@@ -53,8 +53,9 @@ choose_postgres()
 	pg_packages="postgresql-$pg_major postgresql-server-dev-$pg_major"
 }
 
-# Install the packages named that are missing.
-need_packages()
+# Install the packages named that are missing; false if that cannot be done,
+# with the reason in $no_packages and perhaps $work/apt.log.
+try_packages()
 {
 	command -v dpkg-query >/dev/null 2>&1 || return 0
 	missing=
@@ -66,23 +67,33 @@ need_packages()
 	done
 	[ -n "$missing" ] || return 0
 
+	sudo=
+	if [ "$(id -u)" -ne 0 ]; then
+		sudo=sudo
+		command -v sudo >/dev/null 2>&1 || {
+			no_packages="run this as root, or install sudo, or install:$missing"
+			return 1
+		}
+	fi
 	say "Installing through apt-get:$missing"
 	case $missing in
 		*' postgresql-'[0-9]*)
 			say "  (Debian's PostgreSQL package may create an empty cluster of its own; it is not used here.)" ;;
 	esac
-	sudo=
-	if [ "$(id -u)" -ne 0 ]; then
-		command -v sudo >/dev/null 2>&1 || die "run this as root, or install sudo, or install:$missing"
-		sudo=sudo
-	fi
 	apt="$sudo env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300"
 	$apt update >"$work/apt.log" 2>&1 &&
-		$apt install --no-install-recommends $missing >>"$work/apt.log" 2>&1 </dev/null ||
-		{
-			tail -n 20 "$work/apt.log" >&2
-			die "apt-get could not install:$missing"
-		}
+		$apt install --no-install-recommends $missing >>"$work/apt.log" 2>&1 </dev/null || {
+		no_packages="apt-get could not install:$missing"
+		return 1
+	}
+}
+
+# The same where nothing goes without them.
+need_packages()
+{
+	try_packages "$@" && return
+	[ -s "$work/apt.log" ] && tail -n 20 "$work/apt.log" >&2
+	die "$no_packages"
 }
 
 # Make $work, and see that it and every process below it go away at the end.
@@ -181,7 +192,7 @@ copy_tree()
 {
 	$as_user mkdir "$work/tree"
 	(cd "$root" && tar cf - --exclude=./.git --exclude='*.o' --exclude='*.bc' --exclude='*.so' \
-		--exclude=./results --exclude=./tmp_check --exclude=./output_iso --exclude=./test/unit/build .) |
+		--exclude=./results --exclude=./tmp_check --exclude=./output_iso --exclude=./test/unit/build --exclude=./test/clients/node_modules .) |
 		$as_user tar xf - --no-same-owner -C "$work/tree" || die "cannot copy the tree"
 }
 

@@ -80,7 +80,7 @@ indices_ok(const SparseVector *v, Node *escontext)
 					(errcode(ERRCODE_DATA_EXCEPTION),
 					 errmsg("sparsevec index out of bounds"),
 					 /* read_integer() cuts what is larger to this, so do not name it */
-					 Abs(index) >= PG_INT32_MAX ? errdetail("An index is not between 1 and %d.", v->dim) :
+					 (index >= PG_INT32_MAX || index <= -PG_INT32_MAX) ? errdetail("An index is not between 1 and %d.", v->dim) :
 					 errdetail("Index " INT64_FORMAT " is not between 1 and %d.", index, v->dim)));
 		if (i > 0 && v->indices[i] < v->indices[i - 1])
 			ereturn(escontext, false,

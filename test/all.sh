@@ -8,7 +8,8 @@
 # The build always runs, as the others need it.  --long adds the TAP files
 # named long_*; --keep leaves the temporary directory behind.  Missing packages
 # are installed through apt-get (as root or with sudo).  PG_CONFIG chooses the
-# PostgreSQL, JOBS the number of compilers at once.
+# PostgreSQL, JOBS the number of compilers at once, VECIDX_TEST_PGVECTOR the
+# servers with pgvector to move from (test/perl/PgvectorNode.pm).
 #
 # The last line is "N passed, N failed"; the exit status is 0 only if nothing
 # failed.
@@ -201,6 +202,7 @@ stage_tap()
 		tap_status=$?
 		set -- $(count_tap "$work/log/$name" $tap_status)
 		finish "$1" "$2"
+		sed -n 's/^ok .*# skip \(.*\)/    skipped: \1/p' "$work/log/$name"
 		if [ "$2" -ne 0 ]; then
 			grep -E '^not ok |^#|^Bail|syntax error|died|timed out' "$work/log/$name" |
 				grep -vE '^# (Running|Postmaster|Checking|Looks like)' | head -n 60 | sed 's/^/    /'

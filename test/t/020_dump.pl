@@ -6,6 +6,7 @@
 use strict;
 use warnings;
 
+use Cwd qw(getcwd);
 use File::Spec;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
@@ -26,6 +27,10 @@ $node->start;
 my $replace = '-c session_preload_libraries=vecidx -c vecidx.replace_vector=on';
 
 my $rows = 300;
+
+# Blocks and file numbers of all hnsw indexes.
+my $index_sizes = "SELECT relname, pg_relation_size(oid), relfilenode FROM pg_class
+	WHERE relam = (SELECT oid FROM pg_am WHERE amname = 'hnsw') AND relkind = 'i' ORDER BY 1";
 
 # A table for each type, with an index for each of its hnsw operator classes.
 # value: of row i; query: the type's operator classes are tried with it.
@@ -457,6 +462,45 @@ SKIP:
 {
 	skip("$PGVECTOR_ABSENT (of PostgreSQL $major or before)", 1) unless $tried;
 	pass('with pgvector');
+}
+
+# pg_upgrade takes the files of indexes over as they are; where the version is the
+# same, what it does is the same.
+{
+	my $upgraded = PostgreSQL::Test::Cluster->new('upgraded');
+	my $bin = $node->config_data('--bindir');
+	my @kept = ('origin_public', 'origin_elsewhere');
+	my %schema = (origin_public => 'public', origin_elsewhere => 'public');
+
+	for my $db (split /\n/, $node->safe_psql('postgres', "SELECT datname FROM pg_database WHERE NOT datistemplate"))
+	{
+		$node->safe_psql('postgres', "DROP DATABASE $db") unless $db eq 'postgres' || $schema{$db};
+	}
+	my %dumped = map { $_ => dumped($_) } @kept;
+	my %values = map { $_ => values_of($node, $_, $schema{$_}) } @kept;
+	my %sizes = map { $_ => $node->safe_psql($_, $index_sizes) } @kept;
+
+	$node->stop;
+	$upgraded->init;
+	my $here = getcwd();
+	my @directories = map { File::Spec->rel2abs($_->data_dir) } $node, $upgraded;
+	chdir $directory or die $!;
+	command_ok(
+		[   'pg_upgrade', '--no-sync', '--link', '-d', $directories[0], '-D', $directories[1], '-b', $bin, '-B', $bin,
+			'-s', $upgraded->host, '-p', $node->port, '-P', $upgraded->port ],
+		'pg_upgrade');
+	chdir $here or die $!;
+	$upgraded->start;
+	$node = $upgraded;
+	for my $db (@kept)
+	{
+		ok(dumped($db) eq $dumped{$db}, "pg_upgrade, $db: dumps the same again");
+		is(values_of($node, $db, $schema{$db}), $values{$db}, "pg_upgrade, $db: the same values");
+		is($node->safe_psql($db, $index_sizes), $sizes{$db}, "pg_upgrade, $db: the same files");
+		indexes_ok($db, $schema{$db}, "pg_upgrade, $db");
+		$node->safe_psql($db, 'INSERT INTO computed SELECT id + 1000, v FROM computed; DELETE FROM parts WHERE id % 2 = 1; VACUUM parts');
+		indexes_ok($db, $schema{$db}, "pg_upgrade, $db, changed");
+	}
 }
 
 $node->stop;

@@ -1,10 +1,12 @@
 
 # Logical replication of every type, initial copy and stream, in text and binary:
-# between two vecidx databases, from pgvector, and back to pgvector.
+# between two vecidx databases, from pgvector, and back to pgvector.  Then the move
+# as docs/moving.md has it.
 
 use strict;
 use warnings;
 
+use File::Spec;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 use PgvectorNode;
@@ -182,6 +184,63 @@ for my $binary (0, 1)
 	replicate($_, $far, $binary) for @pgvector;
 	replicate($near, $_, $binary) for @pgvector;
 }
+
+# The steps of docs/moving.md, and back again.  Definitions can be moved to the
+# same or a later PostgreSQL by its pg_dump.
+sub shell_ok
+{
+	my ($name, $command) = @_;
+	my ($out, $err) = ('', '');
+	my $done = IPC::Run::run([ 'sh', '-ec', $command ], '<', File::Spec->devnull, '>', \$out, '2>', \$err);
+
+	return is(($done ? '' : 'failed: ') . $err, '', $name);
+}
+
+sub move_as_documented
+{
+	my ($from) = @_;
+	my $name = "$from->{name}, as documented";
+	my $db = 'moving' . ++$number;
+	my ($old, $new) = ($from->{node}, $far->{node});
+	my $dump = PostgreSQL::Test::Utils::tempdir() . "/$db";
+
+	$_->safe_psql('postgres', "CREATE DATABASE $db") for $old, $new;
+	$old->safe_psql($db, "CREATE EXTENSION $from->{extension}; $tables CREATE TEMP TABLE source (id int, v vector($dim));
+		$data; CREATE INDEX items_v_idx ON items USING hnsw (v vector_cosine_ops) WITH (m = 8);
+		CREATE INDEX ON items (note); CREATE PUBLICATION moving FOR ALL TABLES");
+
+	shell_ok(
+		"$name: definitions",
+		"vecidx='-c session_preload_libraries=vecidx -c vecidx.replace_vector=on'
+			pg_dump -d '" . $old->connstr . " dbname=$db' --schema-only --no-publications -Fc -f $dump
+			pg_restore -l $dump | grep -v ' INDEX ' > $dump.before
+			pg_restore -l $dump | grep ' INDEX ' > $dump.after
+			PGOPTIONS=\$vecidx pg_restore --exit-on-error -L $dump.before -d '" . $new->connstr . " dbname=$db' $dump");
+	is($new->safe_psql($db, "SELECT count(*) FROM pg_class WHERE relname ~ '^items_.*idx'"), '0', "$name: no index yet");
+	$new->safe_psql($db, "CREATE SUBSCRIPTION moving CONNECTION '" . $old->connstr . " dbname=$db' PUBLICATION moving");
+	$new->poll_query_until($db, "SELECT count(*) = 0 FROM pg_subscription_rel WHERE srsubstate <> 'r'")
+	  or die "$name: the initial copy does not end";
+	$old->safe_psql($db, $changes);
+	shell_ok("$name: indexes", "pg_restore --exit-on-error -L $dump.after -j 2 -d '" . $new->connstr . " dbname=$db' $dump");
+	$old->poll_query_until($db,
+		"SELECT replay_lsn >= pg_current_wal_lsn() FROM pg_stat_replication WHERE application_name = 'moving'")
+	  or die "$name: the new database does not catch up";
+	$new->safe_psql($db, 'DROP SUBSCRIPTION moving');
+	same_rows($from, $far, $db, "$name, moved");
+	indexes_ok($new, $db, $name);
+
+	$new->safe_psql($db, 'CREATE PUBLICATION back FOR ALL TABLES');
+	$old->safe_psql($db, "CREATE SUBSCRIPTION back CONNECTION '" . $new->connstr . " dbname=$db' PUBLICATION back
+		WITH (copy_data = false)");
+	$new->safe_psql($db, "DELETE FROM plain; DELETE FROM items WHERE id > 2000; UPDATE items SET v = v + v");
+	$new->wait_for_catchup('back');
+	same_rows($far, $from, $db, "$name, the way back");
+	$old->safe_psql($db, 'DROP SUBSCRIPTION back');
+	return;
+}
+
+my ($major) = $far->{node}->safe_psql('postgres', 'SHOW server_version_num') =~ /^(\d\d)/;
+move_as_documented($_) for $near, grep { $_->{major} <= $major } @pgvector;
 
 SKIP:
 {

@@ -20,7 +20,7 @@ my $directory = File::Spec->rel2abs(PostgreSQL::Test::Utils::tempdir());
 my $node = PostgreSQL::Test::Cluster->new('origin');
 
 $node->init;
-$node->append_conf('postgresql.conf', "autovacuum = off\nfsync = off\n");
+$node->append_conf('postgresql.conf', "autovacuum = off\n");
 $node->start;
 
 # What has an extension create vecidx where the SQL says vector.
@@ -414,7 +414,8 @@ for my $table (map({ "t_$_" } sort keys %types), 'various')
 # PostgreSQL only.
 my ($major) = $node->safe_psql('postgres', 'SHOW server_version_num') =~ /^(\d\d)/;
 my $tried = 0;
-for my $pgvector (grep { $_->{major} <= $major } pgvector_nodes(conf => "fsync = off\n"))
+my @pgvector = pgvector_nodes();
+for my $pgvector (grep { $_->{major} <= $major } @pgvector)
 {
 	for my $schema ('public', 'extensions')
 	{
@@ -455,12 +456,12 @@ for my $pgvector (grep { $_->{major} <= $major } pgvector_nodes(conf => "fsync =
 		}
 		is($node->safe_psql($db, 'SHOW hnsw.ef_search'), '123', "$name: settings of the database");
 	}
-	$pgvector->{node}->stop;
 }
+$_->{node}->stop for @pgvector;
 
 SKIP:
 {
-	skip("$PGVECTOR_ABSENT (of PostgreSQL $major or before)", 1) unless $tried;
+	skip(@pgvector ? "pgvector only on a later PostgreSQL than $major" : $PGVECTOR_ABSENT, 1) unless $tried;
 	pass('with pgvector');
 }
 

@@ -2,11 +2,13 @@
 # the tests that need no server.
 EXTENSION = vecidx
 MODULE_big = vecidx
-# The installation script is put together from sql/*.sql.in; upgrade scripts are files of their own.
+# The installation script is put together from sql/*.sql.in, and so is the script that takes over from pgvector;
+# upgrade scripts are files of their own.
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" vecidx.control)
 INSTALL_SQL = sql/vecidx--$(EXTVERSION).sql
-DATA = $(wildcard sql/*--*--*.sql)
-DATA_built = $(INSTALL_SQL)
+ADOPT_SQL = sql/vecidx--pgvector--$(EXTVERSION).sql
+DATA = $(filter-out $(ADOPT_SQL),$(wildcard sql/*--*--*.sql)) sql/vecidx--pgvector.sql sql/vecidx--pgvector.control
+DATA_built = $(INSTALL_SQL) $(ADOPT_SQL)
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 ALL_HEADERS = $(wildcard src/*.h src/*/*.h)
 
@@ -32,8 +34,10 @@ include $(PGXS)
 
 $(OBJS): $(ALL_HEADERS)
 
-$(INSTALL_SQL): sql/expand.awk $(wildcard sql/*.sql.in) vecidx.control
-	awk -v dir=sql -f sql/expand.awk sql/vecidx.sql.in >$@.tmp
+$(INSTALL_SQL): TEMPLATE = vecidx
+$(ADOPT_SQL): TEMPLATE = adopt
+$(DATA_built): sql/expand.awk $(wildcard sql/*.sql.in) vecidx.control
+	awk -v dir=sql -f sql/expand.awk sql/$(TEMPLATE).sql.in >$@.tmp
 	mv $@.tmp $@
 
 .PHONY: tapcheck

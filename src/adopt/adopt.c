@@ -550,6 +550,7 @@ adopt_statement(Node *node, Oid pgvector)
 			return node;
 		case T_CreateOpClassStmt:
 			return adopt_opclass((CreateOpClassStmt *) node, pgvector);
+		case T_AlterTypeStmt:
 		case T_CommentStmt:
 			return node;
 		case T_DropStmt:
@@ -564,14 +565,14 @@ adopt_statement(Node *node, Oid pgvector)
 															  AccessExclusiveLock, false);
 
 					if (!take(pgvector, object.classId, object.objectId))
-						elog(ERROR, "what the script drops is not pgvector's");
+						return NULL;
 				}
 				return node;
 			}
 		default:
 			break;
 	}
-	elog(ERROR, "unexpected kind of statement: %d", (int) nodeTag(node));
+	elog(ERROR, "unexpected kind of statement: %s", CreateCommandName(node));
 }
 
 static void

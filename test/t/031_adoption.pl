@@ -245,30 +245,31 @@ my $identities = "
 	UNION ALL SELECT 'type', typname, oid, typarray FROM pg_type WHERE typname IN ('vector', 'halfvec', 'sparsevec')
 	UNION ALL SELECT 'function', pg_describe_object('pg_proc'::regclass, oid, 0), oid, prorettype FROM pg_proc
 		WHERE oid >= 16384 AND proname !~ '^vecidx|^(hnsw|ivfflat)_'
-		AND (SELECT count(*) FROM old_members o WHERE o.objid = pg_proc.oid) > 0
+		AND (SELECT count(*) FROM old.members o WHERE o.objid = pg_proc.oid) > 0
 	UNION ALL SELECT 'operator', oid::regoperator::text, oid, oprcode FROM pg_operator
-		WHERE (SELECT count(*) FROM old_members o WHERE o.objid = pg_operator.oid) > 0
+		WHERE (SELECT count(*) FROM old.members o WHERE o.objid = pg_operator.oid) > 0
 	UNION ALL SELECT 'class', pg_describe_object('pg_opclass'::regclass, oid, 0), oid, opcfamily FROM pg_opclass
-		WHERE (SELECT count(*) FROM old_members o WHERE o.objid = pg_opclass.oid) > 0
+		WHERE (SELECT count(*) FROM old.members o WHERE o.objid = pg_opclass.oid) > 0
 	UNION ALL SELECT 'am', amname, oid, amhandler FROM pg_am WHERE oid >= 16384
 	UNION ALL SELECT 'index', indexrelid::regclass::text, i, 0 FROM pg_index, unnest(indclass) i WHERE indexrelid >= 16384
 	ORDER BY 1, 2, 3";
 
 make_database('used', $used);
-$node->safe_psql('used', "CREATE TABLE old_members AS SELECT classid, objid FROM pg_depend d
+$node->safe_psql('used', "CREATE SCHEMA old; CREATE TABLE old.members AS SELECT classid, objid FROM pg_depend d
 	WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
 	AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'vector')");
 my $content_before = $node->safe_psql('used', $content);
 my $identities_before = $node->safe_psql('used', $identities);
-my $dump_before = $node->host && dump_of('used');
+$identities_before =~ s/^class.operator class (\w+) for access method hnsw.*\n/my $l = $&; $hnsw_classes =~ m{$1} ? $l : ''/gme;
+my $dump_before = dump_of('used', '-s', '-N', 'old');
 
-# The schema, less what differs by design: the extension, and the lines that change by the run.
+# A dump, less what differs by design: the extension, and the lines that change by the run.
 sub dump_of
 {
-	my ($db) = @_;
+	my ($db, @options) = @_;
 	my ($dump, $dump_error);
 
-	IPC::Run::run([ 'pg_dump', '-d', $node->connstr($db) ], '>', \$dump, '2>', \$dump_error) or die $dump_error;
+	IPC::Run::run([ 'pg_dump', @options, '-d', $node->connstr($db) ], '>', \$dump, '2>', \$dump_error) or die $dump_error;
 	$dump =~ s/^\\(un)?restrict .*\n//mg;
 	$dump =~ s/^--.*\n//mg;
 	$dump =~ s/^(CREATE|COMMENT ON) EXTENSION .*\n//mg;
@@ -297,6 +298,8 @@ sub refused
 refused('', "SELECT '[1]'::vector; $adopt", 'session that has loaded pgvector.*Start a new session', 'library is loaded');
 refused('', "SET local_preload_libraries = ''; SELECT count(*) FROM items WHERE v <-> '[1,1,1,1]' > 0; $adopt",
 	'session that has loaded pgvector', 'library is loaded by a function');
+refused("ALTER DATABASE used SET session_preload_libraries = 'vector'", $adopt,
+	'session that has loaded pgvector.*session_preload_libraries', 'library is preloaded', 'ALTER DATABASE used RESET session_preload_libraries');
 for my $version ('0.7.4', '0.9.0')
 {
 	refused(
@@ -331,16 +334,13 @@ for my $tag ('CREATE FUNCTION', 'ALTER TYPE', 'ALTER OPERATOR', 'CREATE OPERATOR
 {
 	# a transaction that writes through pgvector
 	my $connection = $node->connstr('used');
-	my ($code, undef, $err) = $node->psql('used', "BEGIN; UPDATE items SET v = v WHERE id = 1;
-\\! psql -X -d '$connection' -c \"SET lock_timeout = '300ms'\" -c '$adopt' 2>&1
-ROLLBACK");
 	like($node->safe_psql('used', "BEGIN; UPDATE items SET v = v WHERE id = 1;
 \\! psql -X -d '$connection' -c \"SET lock_timeout = '300ms'\" -c '$adopt' 2>&1
 ROLLBACK"), qr/lock timeout/, 'waits for writers');
 	same(state_of('used'), $ready, 'waits for writers: nothing has changed');
 }
 fails('used', 'SET ROLE reader; ALTER EXTENSION vecidx UPDATE', 'must be owner of extension vecidx', 'another user');
-is($node->safe_psql('used', $content), $content_before, 'pgvector works after all these');
+same($node->safe_psql('used', $content), $content_before, 'pgvector works after all these');
 
 # 2b. Taken over, while a session has a cursor open on an index.
 
@@ -355,7 +355,6 @@ my $connection = $node->connstr('used');
 	FETCH 1 FROM c;
 	COMMIT;
 	EXECUTE p;", on_error_stop => 0);
-my $names = join '.*', map { "public\\.$_" } ();
 like($out, qr/^304\nid\d+\nWARNING: .*indexes of pgvector have to be rebuilt\n.*\nHINT: .*REINDEX.*\nid\d+$/s, 'a cursor goes on');
 like($out, qr/public\.$_\b/, "the warning names $_") for (@index_names, 'ivf_l2', 'hnsw_expression', 'parts_1_v_idx');
 like($error, qr/session that has loaded pgvector.*Start a new session/s, 'a session that is older has to be renewed');
@@ -363,7 +362,7 @@ like($error, qr/session that has loaded pgvector.*Start a new session/s, 'a sess
 is($node->safe_psql('used', "SELECT extversion FROM pg_extension WHERE extname = 'vecidx'"),
 	$node->safe_psql('postgres', "SELECT extversion FROM pg_extension WHERE extname = 'vecidx'"), 'version');
 same($node->safe_psql('used', $identities), $identities_before, 'OIDs and files are the same');
-is($node->safe_psql('used', $content), $content_before, 'content is the same');
+same($node->safe_psql('used', $content), $content_before, 'content is the same');
 is( $node->safe_psql('used', "SELECT bool_or(indisvalid), bool_or(indisready), bool_and(indislive), count(*) FROM pg_index i JOIN pg_class c ON c.oid = indexrelid
 		JOIN pg_am a ON a.oid = relam WHERE amname IN ('hnsw', 'ivfflat') AND relkind = 'i'"),
 	'f|f|t|' . (@index_names + 3 + 1 + 2), 'indexes of pgvector are out of use');
@@ -382,7 +381,7 @@ is($node->safe_psql('used', "SELECT bool_and(indisvalid AND indisready) FROM pg_
 # 2c. pgvector goes.
 
 $node->safe_psql('used', 'DROP EXTENSION vector');
-is($node->safe_psql('used', $content), $content_before, 'content is the same without pgvector');
+same($node->safe_psql('used', $content), $content_before, 'content is the same without pgvector');
 same($node->safe_psql('used', $identities), $identities_before, 'OIDs and files are the same without pgvector');
 
 # 2d. Before REINDEX: tables can be used.
@@ -437,4 +436,40 @@ SKIP:
 	pass('btree indexes that pgvector made are in order');
 }
 
+# 2f. Dumped and restored, and dumped as it was before.
+
+$node->safe_psql('used', 'REFRESH MATERIALIZED VIEW sums');
+my $dump = dump_of('used', '-N', 'old');
+my $now = $node->safe_psql('used', $content);
+$node->safe_psql('postgres', 'CREATE DATABASE restored');
+$node->safe_psql('restored', 'CREATE EXTENSION vecidx');
+{
+	my $file = PostgreSQL::Test::Utils::tempdir() . '/dump.sql';
+
+	open my $fh, '>', $file or die "$file: $!";
+	print $fh $dump;
+	close $fh or die "$file: $!";
+	$node->safe_psql('restored', "\\i $file");
+}
+# comments on an extension's members are not dumped
+$node->safe_psql('restored', "COMMENT ON TYPE vector IS 'a comment of ours'");
+same($node->safe_psql('restored', $content), $now, 'dumped and restored into a fresh vecidx');
+$dump_before =~ s/^CREATE INDEX \w+ ON public\.items USING ivfflat .*\n\n//mg;
+$dump_before =~ s/DEPENDS ON EXTENSION vector/DEPENDS ON EXTENSION vecidx/;
+same(dump_of('used', '-s', '-N', 'old'), $dump_before, 'the dumped schema is that of pgvector');
+
+# 3. pgvector in a schema of its own, which vecidx then has too.
+
+make_database('elsewhere', 'CREATE SCHEMA "In"; CREATE EXTENSION vector SCHEMA "In"; CREATE TABLE t (v "In".vector(2))');
+$node->safe_psql('elsewhere', $begin);
+$node->safe_psql('elsewhere', $adopt);
+$node->safe_psql('elsewhere', 'DROP EXTENSION vector');
+is( $node->safe_psql('elsewhere', "SELECT DISTINCT extnamespace::regnamespace, pronamespace::regnamespace FROM pg_extension, pg_proc
+		WHERE extname = 'vecidx' AND pg_proc.oid >= 16384"), '"In"|"In"', 'in the schema that pgvector was in');
+$node->safe_psql('elsewhere', 'CREATE SCHEMA next; ALTER EXTENSION vecidx SET SCHEMA next');
+is($node->safe_psql('elsewhere', "SELECT attrelid::regclass, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attname = 'v'"),
+	't|next.vector(2)', 'and can be moved');
+fails('elsewhere', 'DROP SCHEMA next', 'extension vecidx depends on schema next', 'its schema is known to be needed');
+
+$node->stop;
 done_testing();

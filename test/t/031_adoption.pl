@@ -461,9 +461,7 @@ same(dump_of('used', '-s', '-N', 'old'), $dump_before, 'the dumped schema is tha
 # 3. pgvector in a schema of its own, which vecidx then has too.
 
 make_database('elsewhere', 'CREATE SCHEMA "In"; CREATE EXTENSION vector SCHEMA "In"; CREATE TABLE t (v "In".vector(2))');
-$node->safe_psql('elsewhere', $begin);
-$node->safe_psql('elsewhere', $adopt);
-$node->safe_psql('elsewhere', 'DROP EXTENSION vector');
+$node->safe_psql('elsewhere', "BEGIN; $begin; $adopt; DROP EXTENSION vector; COMMIT");
 is( $node->safe_psql('elsewhere', "SELECT DISTINCT extnamespace::regnamespace, pronamespace::regnamespace FROM pg_extension, pg_proc
 		WHERE extname = 'vecidx' AND pg_proc.oid >= 16384"), '"In"|"In"', 'in the schema that pgvector was in');
 $node->safe_psql('elsewhere', 'CREATE SCHEMA next; ALTER EXTENSION vecidx SET SCHEMA next');

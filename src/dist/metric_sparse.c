@@ -67,11 +67,7 @@ merge(Metric metric, SparseElements a, SparseElements b)
 static float
 square(SparseElements a)
 {
-	double		sum = 0;
-
-	for (int i = 0; i < a.n; i++)
-		sum += (double) a.values[i] * a.values[i];
-	return (float) sum;
+	return (float) simd_get()->sumsq_f32(a.values, a.n);
 }
 
 double

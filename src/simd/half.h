@@ -39,6 +39,13 @@ half_to_float(uint16_t half)
 	return value;
 }
 
+/* Integers in the order of the halves that are numbers: 0 and -0 are one, so two are equal where the halves are. */
+static inline int
+half_order(uint16_t half)
+{
+	return half & 0x8000 ? -(half & 0x7fff) : half;
+}
+
 /*
  * To the nearest half, ties to even.  From 65520 on that is infinity; NaN
  * stays NaN, quiet, with the upper bits of its payload.

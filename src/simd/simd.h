@@ -70,6 +70,9 @@ typedef struct SimdKernels
 	void		(*dot_f32_batch) (const float *query, const float *const *vecs, int nvecs, int n, float *out);
 	void		(*l1_f32_batch) (const float *query, const float *const *vecs, int nvecs, int n, float *out);
 
+	/* Sum of squares in double: exact squares, no over- or underflow.  Levels differ by the order of the sum. */
+	double		(*sumsq_f32) (const float *x, int n);
+
 	/*
 	 * Half precision (IEEE binary16 as its bits; simd/half.h has the plain
 	 * conversions).  f16_to_f32 is exact.  f32_to_f16 rounds to the nearest,

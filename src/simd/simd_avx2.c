@@ -29,6 +29,28 @@
 #define vf_abs(v) simde_mm256_andnot_ps(simde_mm256_set1_ps(-0.0f), v)
 #define vf_fma(a, b, c) simde_mm256_fmadd_ps(a, b, c)
 
+#define VD simde__m256d
+#define VD_LANES 4
+
+#define vd_zero() simde_mm256_setzero_pd()
+#define vd_add(a, b) simde_mm256_add_pd(a, b)
+
+SIMD_INLINE simde__m256d
+vd_add_squares(simde__m256d sum, const float *p)
+{
+	simde__m256d x = simde_mm256_cvtps_pd(simde_mm_loadu_ps(p));
+
+	return simde_mm256_fmadd_pd(x, x, sum);
+}
+
+SIMD_INLINE double
+vd_sum(simde__m256d v)
+{
+	simde__m128d half = simde_mm_add_pd(simde_mm256_castpd256_pd128(v), simde_mm256_extractf128_pd(v, 1));
+
+	return simde_mm_cvtsd_f64(simde_mm_add_sd(half, simde_mm_unpackhi_pd(half, half)));
+}
+
 /* k ones, then zeros: a window on this table */
 static const int32_t part_masks[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
 

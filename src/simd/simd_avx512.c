@@ -33,6 +33,21 @@
 #define vf_abs(v) _mm512_abs_ps(v)
 #define vf_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
 
+#define VD __m512d
+#define VD_LANES 8
+
+#define vd_zero() _mm512_setzero_pd()
+#define vd_add(a, b) _mm512_add_pd(a, b)
+#define vd_sum(v) _mm512_reduce_add_pd(v)
+
+SIMD_INLINE __m512d
+vd_add_squares(__m512d sum, const float *p)
+{
+	__m512d		x = _mm512_cvtps_pd(_mm256_loadu_ps(p));
+
+	return _mm512_fmadd_pd(x, x, sum);
+}
+
 /* masked-out lanes of a load are neither read nor faulted on */
 #define vf_mask(k) ((__mmask16) ((1u << (k)) - 1))
 #define vf_load_part(p, k) _mm512_maskz_loadu_ps(vf_mask(k), p)

@@ -33,6 +33,21 @@
 #define vf_fma(a, b, c) simde_mm_fmadd_ps(a, b, c)
 #endif
 
+#define VD simde__m128d
+#define VD_LANES 2
+
+#define vd_zero() simde_mm_setzero_pd()
+#define vd_add(a, b) simde_mm_add_pd(a, b)
+#define vd_sum(v) simde_mm_cvtsd_f64(simde_mm_add_sd(v, simde_mm_unpackhi_pd(v, v)))
+
+SIMD_INLINE simde__m128d
+vd_add_squares(simde__m128d sum, const float *p)
+{
+	simde__m128d x = simde_mm_cvtps_pd(simde_mm_castsi128_ps(simde_mm_loadl_epi64((const simde__m128i *) p)));
+
+	return simde_mm_add_pd(sum, simde_mm_mul_pd(x, x));
+}
+
 SIMD_INLINE simde__m128
 vf_load_part(const float *p, int k)
 {

@@ -27,6 +27,10 @@
  *	vf_butterfly(v, h)	one Walsh-Hadamard stage between lanes h apart,
  *						h a constant below VF_LANES
  *
+ * Doubles: VD is a vector of VD_LANES doubles.
+ *	vd_zero() vd_add(a, b) vd_sum(v)
+ *	vd_add_squares(v, p)	adds the squares of the next VD_LANES floats
+ *
  * Integers: sums of 64 code bytes at a time into an accumulator.
  *	U4Sum, u4_zero(), u4_step(sum, code, query_lo, query_hi), u4_total(sum)
  *	U8Sum, u8_zero(), u8_step(sum, code, query), u8_total(sum)
@@ -286,6 +290,26 @@ KERNEL(cosine_##suffix) (const element *a, const element *b, int n, float sums[3
 
 PAIR_KERNELS(f32, float, FROM_F32)
 PAIR_KERNELS(f16, uint16_t, FROM_F16)
+
+static double
+KERNEL(sumsq_f32) (const float *x, int n)
+{
+	VD			sums[4] = {vd_zero(), vd_zero(), vd_zero(), vd_zero()};
+	double		rest = 0;
+	int			i = 0;
+
+	for (; i <= n - 4 * VD_LANES; i += 4 * VD_LANES)
+	{
+		SIMD_UNROLL
+		for (int k = 0; k < 4; k++)
+			sums[k] = vd_add_squares(sums[k], x + i + k * VD_LANES);
+	}
+	for (; i <= n - VD_LANES; i += VD_LANES)
+		sums[0] = vd_add_squares(sums[0], x + i);
+	for (; i < n; i++)
+		rest += (double) x[i] * x[i];
+	return vd_sum(vd_add(vd_add(sums[0], sums[1]), vd_add(sums[2], sums[3]))) + rest;
+}
 
 static void
 KERNEL(f16_to_f32) (const uint16_t *halves, float *floats, int n)
@@ -594,6 +618,7 @@ static const SimdKernels kernels = {
 	.l2sq_f32_batch = KERNEL(l2sq_f32_batch),
 	.dot_f32_batch = KERNEL(dot_f32_batch),
 	.l1_f32_batch = KERNEL(l1_f32_batch),
+	.sumsq_f32 = KERNEL(sumsq_f32),
 	.f16_to_f32 = KERNEL(f16_to_f32),
 	.f32_to_f16 = KERNEL(f32_to_f16),
 	.l2sq_f16 = KERNEL(l2sq_f16),

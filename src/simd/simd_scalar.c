@@ -52,6 +52,16 @@ cosine_f32_scalar(const float *a, const float *b, int n, float sums[3])
 	sums[2] = dot_f32_scalar(b, b, n);
 }
 
+static double
+sumsq_f32_scalar(const float *x, int n)
+{
+	double		sum = 0;
+
+	for (int i = 0; i < n; i++)
+		sum += (double) x[i] * x[i];
+	return sum;
+}
+
 static void
 l2sq_f32_batch_scalar(const float *query, const float *const *vecs, int nvecs, int n, float *out)
 {
@@ -246,6 +256,7 @@ static const SimdKernels kernels = {
 	.l2sq_f32_batch = l2sq_f32_batch_scalar,
 	.dot_f32_batch = dot_f32_batch_scalar,
 	.l1_f32_batch = l1_f32_batch_scalar,
+	.sumsq_f32 = sumsq_f32_scalar,
 	.f16_to_f32 = f16_to_f32_scalar,
 	.f32_to_f16 = f32_to_f16_scalar,
 	.l2sq_f16 = l2sq_f16_scalar,

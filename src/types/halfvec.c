@@ -18,7 +18,10 @@
 #define VT_FROM_FLOAT(f) half_from_float(f)
 #define VT_TO_FLOATS(x, floats, n) simd_get()->f16_to_f32(x, floats, n)
 #define VT_FROM_FLOATS(floats, x, n) simd_get()->f32_to_f16(floats, x, n)
+#define VT_ORDER(e) half_order(e)
+#define VT_IS_FLOAT 0
 #define VT_BITS uint16
+#define VT_EXPONENT 0x7c00
 #define VT_HTON(bits) pg_hton16(bits)
 #define VT_RANK(metric, a, b) metric_rank_f16(metric, (a)->x, (b)->x, (a)->dim)
 

@@ -10,6 +10,7 @@
  */
 #include "types/vectors.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "access/detoast.h"
@@ -31,15 +32,16 @@ static const VecType halfvec_type = {"halfvec", HALFVEC_MAX_DIM};
 	PG_FUNCTION_INFO_V1(name); \
 	Datum name(PG_FUNCTION_ARGS)
 
-/* A new value of dim dimensions; its nnz indices and values, zero yet, are the caller's to fill. */
+/* A new value of dim dimensions; its nnz indices and values are the caller's to fill. */
 static SparseVector *
 sparsevec_new(int dim, int nnz)
 {
-	SparseVector *v = palloc0(SPARSEVEC_SIZE(nnz));
+	SparseVector *v = palloc(SPARSEVEC_SIZE(nnz));
 
 	SET_VARSIZE(v, SPARSEVEC_SIZE(nnz));
 	v->dim = dim;
 	v->nnz = nnz;
+	v->unused = 0;
 	return v;
 }
 
@@ -428,22 +430,37 @@ static SparseVector *
 sparsevec_from_dense(const float4 *x, int dim)
 {
 	SparseVector *result;
+	float4	   *values;
 	int			nnz = 0;
+	int			bad = 0;
 
 	for (int i = 0; i < dim; i++)
 		nnz += x[i] != 0;
 	nnz_ok(nnz, NULL);
 
 	result = sparsevec_new(dim, nnz);
-	for (int i = 0, n = 0; n < nnz; i++)
+	values = SPARSEVEC_VALUES(result);
+	if (nnz == dim)
 	{
-		if (x[i] != 0)
+		memcpy(values, x, sizeof(float4) * dim);
+		for (int i = 0; i < dim; i++)
+			result->indices[i] = i;
+	}
+	else
+	{
+		for (int i = 0, n = 0; n < nnz; i++)
 		{
-			vectype_finite_ok(&sparsevec_type, x[i], i + 1, NULL);
+			/* written over by the next if this is a zero */
 			result->indices[n] = i;
-			SPARSEVEC_VALUES(result)[n++] = x[i];
+			values[n] = x[i];
+			n += x[i] != 0;
 		}
 	}
+
+	for (int i = 0; i < nnz; i++)
+		bad |= !(fabsf(values[i]) <= FLT_MAX);
+	for (int i = 0; bad && i < nnz; i++)
+		vectype_finite_ok(&sparsevec_type, values[i], result->indices[i] + 1, NULL);
 	return result;
 }
 
@@ -560,16 +577,10 @@ SPARSEVEC_FUNCTION(sparsevec_l1_distance)
  * ----------
  */
 
-/* Euclidean length; in double no square of a float4 over- or underflows. */
 static double
 sparsevec_length(const SparseVector *v)
 {
-	const float4 *values = SPARSEVEC_VALUES(v);
-	double		sum = 0;
-
-	for (int i = 0; i < v->nnz; i++)
-		sum += (double) values[i] * values[i];
-	return sqrt(sum);
+	return sqrt(simd_get()->sumsq_f32(SPARSEVEC_VALUES(v), v->nnz));
 }
 
 SPARSEVEC_FUNCTION(sparsevec_l2_norm)

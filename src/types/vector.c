@@ -17,7 +17,10 @@
 #define VT_FROM_FLOAT(f) (f)
 #define VT_TO_FLOATS(x, floats, n) memcpy(floats, x, sizeof(float4) * (n))
 #define VT_FROM_FLOATS(floats, x, n) (memcpy(x, floats, sizeof(float4) * (n)), false)
+#define VT_ORDER(e) (e)
+#define VT_IS_FLOAT 1
 #define VT_BITS uint32
+#define VT_EXPONENT 0x7f800000
 #define VT_HTON(bits) pg_hton32(bits)
 #define VT_RANK(metric, a, b) metric_rank(metric, (a)->x, (b)->x, (a)->dim)
 

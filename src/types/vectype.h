@@ -16,6 +16,16 @@ typedef struct VecType
 	int			max_dim;
 } VecType;
 
+typedef enum VecOp
+{
+	VEC_ADD,
+	VEC_SUB,
+	VEC_MUL
+} VecOp;
+
+/* Elements that are converted to floats at a time: three such buffers fit the first-level cache. */
+#define VECTYPE_RUN 512
+
 /*
  * Error unless 1 <= dim <= max_dim.  The soft form, for input functions, gives
  * false where escontext takes the error.

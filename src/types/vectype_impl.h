@@ -17,13 +17,17 @@
  *	VT_TO_FLOATS(x, floats, n), VT_FROM_FLOATS(floats, x, n)
  *							the same of n elements; the latter is true if it has
  *							seen that all of them are finite
+ *	VT_ORDER(e)				a number to compare by: equal where elements are
+ *	VT_IS_FLOAT				1 where VT_ELEM is float4 and nothing need be converted
  *	VT_BITS					unsigned integer as wide as an element
+ *	VT_EXPONENT				the bits of its exponent: all set in infinity and NaN
  *	VT_HTON(bits)			its change of byte order, both ways
  *	VT_RANK(metric, a, b)	metric_rank() of two values of equal dimensions
  *
  * Loops over elements take dim into a local variable and gather flags in an
  * int rather than branch: compiled without strict aliasing, as extensions
- * are, that is what lets them be vectorised.
+ * are, that is what lets them be vectorised.  Arithmetic is on runs of floats,
+ * converted by a kernel: one by one, halves would take ten times as long.
  *
  * Doubles become float4 first and elements then: pgvector rounds twice, too.
  *
@@ -57,13 +61,24 @@
 
 static const VecType VT(type) = {VT_NAME, VT_MAX_DIM};
 
-VT_VALUE *
-VT(new) (int dim)
+/* A new value whose elements the caller fills, all of them. */
+static VT_VALUE *
+VT(alloc) (int dim)
 {
-	VT_VALUE   *v = palloc0(VT_SIZE(dim));
+	VT_VALUE   *v = palloc(VT_SIZE(dim));
 
 	SET_VARSIZE(v, VT_SIZE(dim));
 	v->dim = (int16) dim;
+	v->unused = 0;
+	return v;
+}
+
+VT_VALUE *
+VT(new) (int dim)
+{
+	VT_VALUE   *v = VT(alloc) (dim);
+
+	memset(v->x, 0, sizeof(VT_ELEM) * dim);
 	return v;
 }
 
@@ -81,6 +96,16 @@ VT(check_same_dim) (const VT_VALUE *a, const VT_VALUE *b)
 		vectype_dims_differ(&VT(type), a->dim, b->dim);
 }
 
+/* An element's bits. */
+static inline VT_BITS
+VT(bits) (const VT_ELEM *x)
+{
+	VT_BITS		bits;
+
+	memcpy(&bits, x, sizeof(bits));
+	return bits;
+}
+
 static bool
 VT(all_finite) (const VT_VALUE *v)
 {
@@ -88,9 +113,41 @@ VT(all_finite) (const VT_VALUE *v)
 	int			bad = 0;
 
 	for (int i = 0; i < dim; i++)
-		bad |= !(fabsf(VT_TO_FLOAT(v->x[i])) <= FLT_MAX);
+		bad |= (VT(bits) (&v->x[i]) & VT_EXPONENT) == VT_EXPONENT;
 	return !bad;
 }
+
+/* A buffer that a run is converted into has so many floats. */
+#define VT_BUFFER (VT_IS_FLOAT ? 1 : VECTYPE_RUN)
+
+/* A run of at most VECTYPE_RUN elements as floats: themselves, or what they become in buffer. */
+static inline const float *
+VT(floats) (const VT_ELEM *x, float *buffer, int n)
+{
+#if VT_IS_FLOAT
+	(void) buffer;
+	(void) n;
+	return x;
+#else
+	VT_TO_FLOATS(x, buffer, n);
+	return buffer;
+#endif
+}
+
+/* Where a run of results goes, and what moves it from there to x if that is elsewhere (as VT_FROM_FLOATS). */
+#if VT_IS_FLOAT
+#define VT_RESULTS(x, buffer) (x)
+#define VT_STORE(results, x, n) false
+#else
+#define VT_RESULTS(x, buffer) (buffer)
+#define VT_STORE(results, x, n) VT_FROM_FLOATS(results, x, n)
+#endif
+
+#define VT_SIGN ((VT_BITS) 1 << (sizeof(VT_BITS) * BITS_PER_BYTE - 1))
+
+/* for (VT_RUNS(first, n, dim)): runs of n elements from first on */
+#define VT_RUNS(first, n, dim) \
+	int first = 0, n; n = Min((dim) - first, VECTYPE_RUN), first < (dim); first += n
 
 /*
  * Values from outside: neither NaN nor infinity may enter the type.  floats
@@ -117,7 +174,7 @@ VT(check_finite) (const VT_VALUE *v, const float *floats)
 VT_VALUE *
 VT(from_floats) (const float *floats, int dim)
 {
-	VT_VALUE   *v = VT(new) (dim);
+	VT_VALUE   *v = VT(alloc) (dim);
 
 	if (!VT_FROM_FLOATS(floats, v->x, dim))
 		VT(check_finite) (v, floats);
@@ -239,15 +296,20 @@ VT_FUNCTION(out)
 	/* the length of a number includes a byte that takes the separator here */
 	char	   *text = palloc((Size) v->dim * FLOAT_SHORTEST_DECIMAL_LEN + 3);
 	char	   *p = text;
+	float		buffer[VT_BUFFER];
 
 	*p++ = '[';
-	for (int i = 0; i < v->dim; i++)
+	for (VT_RUNS(first, n, v->dim))
 	{
-		if (i > 0)
+		const float *x = VT(floats) (v->x + first, buffer, n);
+
+		for (int i = 0; i < n; i++)
+		{
+			p += float_to_shortest_decimal_bufn(x[i], p);
 			*p++ = ',';
-		p += float_to_shortest_decimal_bufn(VT_TO_FLOAT(v->x[i]), p);
+		}
 	}
-	*p++ = ']';
+	p[-1] = ']';
 	*p = '\0';
 
 	PG_FREE_IF_COPY(v, 0);
@@ -279,7 +341,7 @@ VT_FUNCTION(recv)
 	/* raises a protocol error if the message ends too early */
 	elements = pq_getmsgbytes(buf, dim * (int) sizeof(VT_ELEM));
 
-	result = VT(new) (dim);
+	result = VT(alloc) (dim);
 	for (int i = 0; i < dim; i++)
 	{
 		VT_BITS		bits;
@@ -355,10 +417,16 @@ VT_FUNCTION(to_float8)
 {
 	VT_VALUE   *v = VT_GETARG(0);
 	ArrayType  *result = vectype_array_new(v->dim, FLOAT8OID, sizeof(float8));
-	float8	   *x = (float8 *) ARR_DATA_PTR(result);
+	float8	   *sink = (float8 *) ARR_DATA_PTR(result);
+	float		buffer[VT_BUFFER];
 
-	for (int i = 0, dim = v->dim; i < dim; i++)
-		x[i] = VT_TO_FLOAT(v->x[i]);
+	for (VT_RUNS(first, n, v->dim))
+	{
+		const float *x = VT(floats) (v->x + first, buffer, n);
+
+		for (int i = 0; i < n; i++)
+			*sink++ = x[i];
+	}
 	PG_RETURN_ARRAYTYPE_P(result);
 }
 
@@ -477,33 +545,17 @@ VT_FUNCTION(dims)
 	PG_RETURN_INT32(VT(dim_of_datum) (PG_GETARG_DATUM(0)));
 }
 
-/*
- * Euclidean length.  In double no square of a float4 over- or underflows;
- * the sums are several because one would wait for itself at every step.
- */
+/* Euclidean length.  In double no square of a float4 over- or underflows. */
 static double
 VT(length) (const VT_VALUE *v)
 {
-	const int	dim = v->dim;
-	double		sums[4] = {0, 0, 0, 0};
-	int			i = 0;
+	const SimdKernels *kernels = simd_get();
+	float		buffer[VT_BUFFER];
+	double		sum = 0;
 
-	for (; i + 4 <= dim; i += 4)
-	{
-		for (int j = 0; j < 4; j++)
-		{
-			double		x = VT_TO_FLOAT(v->x[i + j]);
-
-			sums[j] += x * x;
-		}
-	}
-	for (; i < dim; i++)
-	{
-		double		x = VT_TO_FLOAT(v->x[i]);
-
-		sums[0] += x * x;
-	}
-	return sqrt((sums[0] + sums[1]) + (sums[2] + sums[3]));
+	for (VT_RUNS(first, n, v->dim))
+		sum += kernels->sumsq_f32(VT(floats) (v->x + first, buffer, n), n);
+	return sqrt(sum);
 }
 
 VT_FUNCTION(norm)
@@ -515,15 +567,32 @@ VT_FUNCTION(norm)
 VT_FUNCTION(l2_normalize)
 {
 	VT_VALUE   *v = VT_GETARG(0);
-	VT_VALUE   *result = VT(new) (v->dim);
+	VT_VALUE   *result = VT(alloc) (v->dim);
 	double		length = VT(length) (v);
+	float		buffer[VT_BUFFER];
 
-	if (length > 0)
+	if (length == 0)
+		PG_RETURN_POINTER(VT(new) (v->dim));
+
+	for (VT_RUNS(first, n, v->dim))
 	{
-		for (int i = 0, dim = v->dim; i < dim; i++)
-			result->x[i] = VT_FROM_FLOAT((float4) (VT_TO_FLOAT(v->x[i]) / length));
+		const float *x = VT(floats) (v->x + first, buffer, n);
+		float	   *r = VT_RESULTS(result->x + first, buffer);
+
+		for (int i = 0; i < n; i++)
+			r[i] = (float4) (x[i] / length);
+		(void) VT_STORE(r, result->x + first, n);
 	}
 	PG_RETURN_POINTER(result);
+}
+
+/* Whether a number is above zero: its bits are, as a signed integer. */
+static inline int
+VT(positive) (const VT_ELEM *x)
+{
+	VT_BITS		bits = VT(bits) (x);
+
+	return bits != 0 && bits < VT_SIGN;
 }
 
 /* A bit for each dimension: whether the element is above zero. */
@@ -543,11 +612,11 @@ VT_FUNCTION(binary_quantize)
 		int			byte = 0;
 
 		for (int j = 0; j < BITS_PER_BYTE; j++)
-			byte |= (VT_TO_FLOAT(v->x[i + j]) > 0) << (BITS_PER_BYTE - 1 - j);
+			byte |= VT(positive) (&v->x[i + j]) << (BITS_PER_BYTE - 1 - j);
 		*bits++ = (bits8) byte;
 	}
 	for (int j = 0; i + j < dim; j++)
-		*bits |= (VT_TO_FLOAT(v->x[i + j]) > 0) << (BITS_PER_BYTE - 1 - j);
+		*bits |= VT(positive) (&v->x[i + j]) << (BITS_PER_BYTE - 1 - j);
 
 	PG_RETURN_VARBIT_P(result);
 }
@@ -559,15 +628,21 @@ VT_FUNCTION(binary_quantize)
 static VT_VALUE *
 VT(part) (Datum d, int first, int last)
 {
-	VT_VALUE   *result = VT(new) (last - first + 1);
+	VT_VALUE   *result = VT(alloc) (last - first + 1);
+	Size		size = sizeof(VT_ELEM) * result->dim;
 	struct varlena *elements;
 
-	elements = PG_DETOAST_DATUM_SLICE(d,
-									  (int32) (VT_SIZE(first - 1) - VARHDRSZ),
-									  (int32) (sizeof(VT_ELEM) * result->dim));
-	if (VARSIZE_ANY_EXHDR(elements) != sizeof(VT_ELEM) * result->dim)
+	/* the caller had dim from the size of the value */
+	if (!VARATT_IS_EXTENDED(DatumGetPointer(d)))
+	{
+		memcpy(result->x, DatumGetPointer(d) + VT_SIZE(first - 1), size);
+		return result;
+	}
+
+	elements = PG_DETOAST_DATUM_SLICE(d, (int32) (VT_SIZE(first - 1) - VARHDRSZ), (int32) size);
+	if (VARSIZE_ANY_EXHDR(elements) != size)
 		vectype_damaged(VT_NAME);
-	memcpy(result->x, VARDATA_ANY(elements), sizeof(VT_ELEM) * result->dim);
+	memcpy(result->x, VARDATA_ANY(elements), size);
 	return result;
 }
 
@@ -649,63 +724,78 @@ VT_FUNCTION(subscript)
  * ----------
  */
 
-VT_FUNCTION(add)
+/* One element's sum, difference or product; op is a constant wherever this is inlined. */
+static inline float
+VT(apply) (VecOp op, float x, float y)
+{
+	return op == VEC_ADD ? x + y : op == VEC_SUB ? x - y : x * y;
+}
+
+static inline int
+VT(is_zero) (const VT_ELEM *x)
+{
+	return (VT(bits) (x) & ~VT_SIGN) == 0;
+}
+
+static inline Datum
+VT(elementwise) (VecOp op, FunctionCallInfo fcinfo)
 {
 	VT_VALUE   *a = VT_GETARG(0);
 	VT_VALUE   *b = VT_GETARG(1);
 	VT_VALUE   *result;
+	float		a_buffer[VT_BUFFER];
+	float		b_buffer[VT_BUFFER];
+	float		buffer[VT_BUFFER];
+	int			vanished = 0;
+	bool		finite = true;
 
+	(void) buffer;
 	VT(check_same_dim) (a, b);
-	result = VT(new) (a->dim);
-	for (int i = 0, dim = a->dim; i < dim; i++)
-		result->x[i] = VT_FROM_FLOAT(VT_TO_FLOAT(a->x[i]) + VT_TO_FLOAT(b->x[i]));
-	VT(check_overflow) (result);
+	result = VT(alloc) (a->dim);
+	for (VT_RUNS(first, n, a->dim))
+	{
+		const float *x = VT(floats) (a->x + first, a_buffer, n);
+		const float *y = VT(floats) (b->x + first, b_buffer, n);
+		float	   *r = VT_RESULTS(result->x + first, buffer);
+
+		for (int i = 0; i < n; i++)
+			r[i] = VT(apply) (op, x[i], y[i]);
+		finite &= VT_STORE(r, result->x + first, n);
+		for (int i = 0; op == VEC_MUL && i < n; i++)
+			vanished |= VT(is_zero) (&result->x[first + i]) & (x[i] != 0) & (y[i] != 0);
+	}
+	if (!finite)
+		VT(check_overflow) (result);
+	if (vanished)
+		float_underflow_error();
 	PG_RETURN_POINTER(result);
+}
+
+VT_FUNCTION(add)
+{
+	return VT(elementwise) (VEC_ADD, fcinfo);
 }
 
 VT_FUNCTION(sub)
 {
-	VT_VALUE   *a = VT_GETARG(0);
-	VT_VALUE   *b = VT_GETARG(1);
-	VT_VALUE   *result;
-
-	VT(check_same_dim) (a, b);
-	result = VT(new) (a->dim);
-	for (int i = 0, dim = a->dim; i < dim; i++)
-		result->x[i] = VT_FROM_FLOAT(VT_TO_FLOAT(a->x[i]) - VT_TO_FLOAT(b->x[i]));
-	VT(check_overflow) (result);
-	PG_RETURN_POINTER(result);
+	return VT(elementwise) (VEC_SUB, fcinfo);
 }
 
 VT_FUNCTION(mul)
 {
-	VT_VALUE   *a = VT_GETARG(0);
-	VT_VALUE   *b = VT_GETARG(1);
-	VT_VALUE   *result;
-	int			underflow = 0;
-
-	VT(check_same_dim) (a, b);
-	result = VT(new) (a->dim);
-	for (int i = 0, dim = a->dim; i < dim; i++)
-	{
-		float		x = VT_TO_FLOAT(a->x[i]);
-		float		y = VT_TO_FLOAT(b->x[i]);
-
-		result->x[i] = VT_FROM_FLOAT(x * y);
-		underflow |= (VT_TO_FLOAT(result->x[i]) == 0) & (x != 0) & (y != 0);
-	}
-	VT(check_overflow) (result);
-	if (underflow)
-		float_underflow_error();
-	PG_RETURN_POINTER(result);
+	return VT(elementwise) (VEC_MUL, fcinfo);
 }
 
 static VT_VALUE *
 VT(scaled) (const VT_VALUE *v, double scalar)
 {
 	VT_VALUE   *result;
-	int			underflow = 0;
+	float		x_buffer[VT_BUFFER];
+	float		buffer[VT_BUFFER];
+	int			vanished = 0;
+	bool		finite = true;
 
+	(void) buffer;
 	if (isnan(scalar) || isinf(scalar))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
@@ -713,16 +803,21 @@ VT(scaled) (const VT_VALUE *v, double scalar)
 				 : errmsg("infinite value not allowed in %s", VT_NAME),
 				 errdetail("A %s is multiplied by a finite number only.", VT_NAME)));
 
-	result = VT(new) (v->dim);
-	for (int i = 0, dim = v->dim; i < dim; i++)
+	result = VT(alloc) (v->dim);
+	for (VT_RUNS(first, n, v->dim))
 	{
-		double		x = VT_TO_FLOAT(v->x[i]);
+		const float *x = VT(floats) (v->x + first, x_buffer, n);
+		float	   *r = VT_RESULTS(result->x + first, buffer);
 
-		result->x[i] = VT_FROM_FLOAT((float4) (x * scalar));
-		underflow |= (VT_TO_FLOAT(result->x[i]) == 0) & (x != 0) & (scalar != 0);
+		for (int i = 0; i < n; i++)
+			r[i] = (float4) (x[i] * scalar);
+		finite &= VT_STORE(r, result->x + first, n);
+		for (int i = 0; i < n; i++)
+			vanished |= VT(is_zero) (&result->x[first + i]) & (x[i] != 0);
 	}
-	VT(check_overflow) (result);
-	if (underflow)
+	if (!finite)
+		VT(check_overflow) (result);
+	if (vanished && scalar != 0)
 		float_underflow_error();
 	return result;
 }
@@ -745,7 +840,7 @@ VT_FUNCTION(concat)
 	VT_VALUE   *result;
 
 	vectype_check_dim(&VT(type), dim);
-	result = VT(new) (dim);
+	result = VT(alloc) (dim);
 	memcpy(result->x, a->x, sizeof(VT_ELEM) * a->dim);
 	memcpy(result->x + a->dim, b->x, sizeof(VT_ELEM) * b->dim);
 	PG_RETURN_POINTER(result);
@@ -764,15 +859,16 @@ VT(compare) (FunctionCallInfo fcinfo)
 	VT_VALUE   *b = VT_GETARG(1);
 	int			result = (a->dim > b->dim) - (a->dim < b->dim);
 	int			shared = Min(a->dim, b->dim);
+	int			i = 0;
 
-	for (int i = 0; i < shared; i++)
+	/* mostly the first elements differ, or none does; 0 and -0 are equal and have different bits */
+	if (a->x[0] == b->x[0] && memcmp(a->x, b->x, sizeof(VT_ELEM) * shared) == 0)
+		i = shared;
+	for (; i < shared; i++)
 	{
-		float		x = VT_TO_FLOAT(a->x[i]);
-		float		y = VT_TO_FLOAT(b->x[i]);
-
-		if (x != y)
+		if (VT_ORDER(a->x[i]) != VT_ORDER(b->x[i]))
 		{
-			result = x < y ? -1 : 1;
+			result = VT_ORDER(a->x[i]) < VT_ORDER(b->x[i]) ? -1 : 1;
 			break;
 		}
 	}
@@ -838,17 +934,13 @@ VT(hashable) (const VT_VALUE *v)
 	VT_ELEM    *copy;
 
 	for (int i = 0; i < dim; i++)
-	{
-		float		x = VT_TO_FLOAT(v->x[i]);
-
-		found |= (x == 0) & (signbit(x) != 0);
-	}
+		found |= VT(bits) (&v->x[i]) == VT_SIGN;
 	if (!found)
 		return (const unsigned char *) v->x;
 
 	copy = palloc(sizeof(VT_ELEM) * dim);
 	for (int i = 0; i < dim; i++)
-		copy[i] = VT_TO_FLOAT(v->x[i]) == 0 ? VT_FROM_FLOAT(0.0f) : v->x[i];
+		copy[i] = VT(bits) (&v->x[i]) == VT_SIGN ? 0 : v->x[i];
 	return (const unsigned char *) copy;
 }
 
@@ -888,6 +980,7 @@ VT_FUNCTION(accum)
 	VT_VALUE   *v = VT_GETARG(1);
 	int			dim;
 	float8	   *sums = vectype_state(state, &dim, VT_NAME "_accum");
+	float		buffer[VT_BUFFER];
 	int			overflow = 0;
 
 	if (dim == 0)
@@ -915,12 +1008,17 @@ VT_FUNCTION(accum)
 		}
 	}
 
-	sums[0] += 1;
-	dim = v->dim;
-	for (int i = 0; i < dim; i++)
+	*sums++ += 1;
+	for (VT_RUNS(first, n, v->dim))
 	{
-		sums[i + 1] += VT_TO_FLOAT(v->x[i]);
-		overflow |= fabs(sums[i + 1]) > DBL_MAX;
+		const float *x = VT(floats) (v->x + first, buffer, n);
+
+		for (int i = 0; i < n; i++)
+		{
+			sums[i] += x[i];
+			overflow |= fabs(sums[i]) > DBL_MAX;
+		}
+		sums += n;
 	}
 	if (overflow)
 		float_overflow_error();

@@ -238,6 +238,37 @@ check_cosine(const SimdKernels *k)
 	}
 }
 
+/* Sums of squares are in double: every element at every place counts, also the smallest and the largest. */
+static void
+check_sumsq(const SimdKernels *k)
+{
+	CHECK(k->sumsq_f32(NULL, 0) == 0, "%s sumsq of nothing", k->name);
+	FOR_LENGTHS(n)
+	{
+		float	   *a = guard_at(&query_guard, (size_t) n * sizeof(float));
+		long double want = 0;
+		double		got;
+
+		fill_floats(a, n);
+		a[n / 2] = 3e38f;
+		a[n - 1] = n == 1 ? 1e-45f : 3e38f;
+		for (int i = 0; i < n; i++)
+			want += (long double) a[i] * a[i];
+		got = k->sumsq_f32(a, n);
+		CHECK(fabsl(got - want) <= n * 0x1p-52L * want, "%s sumsq n=%d: %g, not %Lg", k->name, n, got, want);
+
+		for (int i = 0; i < n; i++)
+			a[i] = 0;
+		for (int i = 0, lost = 0; i < n && lost == 0; i++)
+		{
+			a[i] = 1e-45f;
+			lost = k->sumsq_f32(a, n) != (double) 1e-45f * 1e-45f;
+			CHECK(lost == 0, "%s sumsq n=%d: element %d lost", k->name, n, i);
+			a[i] = 0;
+		}
+	}
+}
+
 /*----------
  * Integer codes: exact
  *----------
@@ -603,6 +634,7 @@ main(void)
 				check_float_specials(k, &ops[i]);
 			}
 			check_cosine(k);
+			check_sumsq(k);
 			check_u4s8(k);
 			check_u8s16(k);
 			check_l1_codes(k, 8);

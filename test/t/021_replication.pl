@@ -40,14 +40,16 @@ my $near = vecidx_node('near');
 my $far = vecidx_node('far');
 my @pgvector = map { { %$_, extension => 'vector' } } pgvector_nodes(conf => $conf);
 
-# Every type with and without dimensions, in arrays and in composites; a table
-# whose rows are found by comparing them whole (no key, no index that could
-# be one); vectors that are stored out of line; a table to be truncated.
+# Every type with and without dimensions, in arrays and in composites; tables
+# whose rows are found by comparing them whole, after a scan or (from PostgreSQL
+# 16 on) with the help of a btree on the vectors; vectors that are stored out of line; a table to be truncated.
 my $tables = "
 CREATE TYPE pair AS (v vector(2), h halfvec);
 CREATE TABLE items (id int PRIMARY KEY, v vector($dim), h halfvec($dim), s sparsevec(100), b bit($dim), note text);
 CREATE TABLE plain (v vector(3), h halfvec(3), s sparsevec(5), b bit(8), note text);
 ALTER TABLE plain REPLICA IDENTITY FULL;
+CREATE TABLE keyless (id int, v vector(3));
+ALTER TABLE keyless REPLICA IDENTITY FULL;
 CREATE TABLE various (id int PRIMARY KEY, v vector, h halfvec, s sparsevec, b bit varying, a vector(2)[], p pair);
 CREATE TABLE wide (id int PRIMARY KEY, v vector(3000), h halfvec(5000), n int DEFAULT 0);
 CREATE TABLE passing (id int PRIMARY KEY, v vector(2));
@@ -62,6 +64,7 @@ INSERT INTO items SELECT id, v, v::halfvec, ('{1:' || id || ',50:1,100:-' || id 
 INSERT INTO plain SELECT ARRAY[id % 7, id, -1]::vector, ARRAY[id % 7, id, -1]::halfvec, ('{2:' || id || '}/5')::sparsevec,
 	(id % 256)::bit(8), CASE WHEN id % 2 = 0 THEN 'even' END FROM source WHERE id <= 100;
 INSERT INTO plain SELECT * FROM plain;
+INSERT INTO keyless SELECT id, ARRAY[id % 9, -id % 9, id % 2]::vector FROM source WHERE id <= 100;
 INSERT INTO various VALUES
 	(1, '[1]', '[65504,-65504,6.1e-5]', '{}/5', '', '{}', NULL),
 	(2, '[3.4028235e38,-1.1754944e-38,1e-45,0.1]', '[6e-8,-0]', '{1000000000:0.1}/1000000000', '101',
@@ -84,6 +87,8 @@ INSERT INTO plain VALUES ('[0,0,0]', '[0,0,0]', '{}/5', '00000000', NULL), (NULL
 UPDATE plain SET v = v + '[1,1,1]' WHERE note IS NULL;
 UPDATE plain SET h = '[9,9,9]', s = '{5:5}/5' WHERE v < '[3,0,0]';
 DELETE FROM plain WHERE v <-> '[3,50,0]' < 20;
+UPDATE keyless SET v = v * v WHERE id % 3 = 0;
+DELETE FROM keyless WHERE id % 3 = 1;
 UPDATE various SET v = v || '[5]', a = a || '[5,6]'::vector(2), p = ROW('[8,9]', NULL) WHERE id < 3;
 UPDATE wide SET n = 1;
 UPDATE wide SET v = l2_normalize(v) WHERE id = 2;
@@ -95,7 +100,7 @@ INSERT INTO items SELECT 10000 + 1000 * n + id, v, h, s, b, repeat('x', 100) FRO
 
 # All rows of all tables, in text and in the types' binary form.
 my @contents = (
-	map({ "SELECT * FROM $_ ORDER BY id" } qw(items various wide passing)),
+	map({ "SELECT * FROM $_ ORDER BY id" } qw(items keyless various wide passing)),
 	'SELECT id, vector_send(v), halfvec_send(h), sparsevec_send(s) FROM items ORDER BY id',
 	'SELECT id, vector_send(v), halfvec_send(h), sparsevec_send(s) FROM various ORDER BY id',
 	'SELECT plain::text FROM plain ORDER BY 1');
@@ -151,16 +156,20 @@ sub replicate
 	my ($publisher, $subscriber) = ($from->{node}, $to->{node});
 	my $connection = $publisher->connstr . " dbname=$db";
 
-	for my $end ($from, $to)
-	{
-		$end->{node}->safe_psql('postgres', "CREATE DATABASE $db");
-		$end->{node}->safe_psql($db, "CREATE EXTENSION $end->{extension}; $tables");
-	}
+	# In binary, where the receiver has to know the types by itself, it has them
+	# in another schema, which the worker's search_path does not name.
+	$_->safe_psql('postgres', "CREATE DATABASE $db") for $publisher, $subscriber;
+	$subscriber->safe_psql($db, "CREATE SCHEMA extensions; ALTER DATABASE $db SET search_path = public, extensions")
+	  if $binary;
+	$publisher->safe_psql($db, "CREATE EXTENSION $from->{extension}; $tables");
+	$subscriber->safe_psql($db, "CREATE EXTENSION $to->{extension}" . ($binary ? ' SCHEMA extensions' : '') . "; $tables");
 	$publisher->safe_psql($db,
 		"CREATE TEMP TABLE source (id int, v vector($dim)); $data; CREATE PUBLICATION p FOR ALL TABLES");
 	$subscriber->safe_psql(
 		$db, "CREATE INDEX items_v_idx ON items USING hnsw (v vector_cosine_ops);
 		CREATE INDEX plain_v_idx ON plain USING hnsw (v vector_l2_ops);
+		CREATE INDEX keyless_v_idx ON keyless USING hnsw (v vector_l2_ops);
+		CREATE INDEX keyless_v_btree ON keyless (v);
 		CREATE SUBSCRIPTION $subscription CONNECTION '$connection' PUBLICATION p
 		WITH (binary = $binary, streaming = on)");
 

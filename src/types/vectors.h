@@ -59,7 +59,7 @@ function(Datum d) \
 { \
 	type	   *v = (type *) PG_DETOAST_DATUM(d); \
 \
-	if (unlikely(v->dim < 1 || VARSIZE(v) != size(v->dim))) \
+	if (unlikely(VARSIZE(v) < size(0) || v->dim < 1 || VARSIZE(v) != size(v->dim))) \
 		vectype_damaged(name); \
 	return v; \
 }

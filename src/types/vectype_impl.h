@@ -441,7 +441,8 @@ VT_FUNCTION(to_int4)
 	{
 		float8		rounded = rint(VT_TO_FLOAT(v->x[i]));
 
-		if (unlikely(rounded < (float8) PG_INT32_MIN || rounded > (float8) PG_INT32_MAX))
+		/* so that NaN, which a damaged value may hold, is out of range as well */
+		if (unlikely(!(rounded >= (float8) PG_INT32_MIN && rounded <= (float8) PG_INT32_MAX)))
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("integer out of range"),

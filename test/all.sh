@@ -3,8 +3,8 @@
 #
 #   sh test/all.sh [--long] [--keep] [STAGE or test/t/FILE.pl ...]
 #
-# Stages: build clang unit regress isolation tap clients; without one, all of
-# them.
+# Stages: build clang unit regress isolation tap clients fuzz; without one, all
+# of them.
 # The build always runs, as the others need it.  --long adds the TAP files
 # named long_*; --keep leaves the temporary directory behind.  Missing packages
 # are installed through apt-get (as root or with sudo).  PG_CONFIG chooses the
@@ -25,7 +25,7 @@ for arg in "$@"; do
 	case $arg in
 		--long) long=yes ;;
 		--keep) keep=yes ;;
-		build | clang | unit | regress | isolation | tap | clients) stages="$stages $arg" ;;
+		build | clang | unit | regress | isolation | tap | clients | fuzz) stages="$stages $arg" ;;
 		*.pl)
 			[ -f "$root/test/t/${arg##*/}" ] || die "no file test/t/${arg##*/}"
 			case $stages in *tap*) ;; *) stages="$stages tap" ;; esac
@@ -37,7 +37,7 @@ for arg in "$@"; do
 			;;
 	esac
 done
-[ -n "$stages" ] || stages="build clang unit regress isolation tap clients"
+[ -n "$stages" ] || stages="build clang unit regress isolation tap clients fuzz"
 
 passed=0
 failed=0
@@ -281,6 +281,26 @@ stage_clients()
 	fi
 }
 
+# Every function with hostile arguments, in a sanitized build and a server of
+# its own.  Each function counts as a test.
+stage_fuzz()
+{
+	begin "fuzz"
+	run "$work/log/fuzz" sh "$work/tree/test/fuzz/run.sh" --calls 10000 --jobs "$jobs"
+	fuzz_status=$?
+	if [ $fuzz_status -eq 77 ]; then
+		say ""
+		skip fuzz "$(tail -n 1 "$work/log/fuzz")"
+		return
+	fi
+	set -- $(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$work/log/fuzz")
+	if [ $# -ne 2 ] || [ "$1" -eq 0 ] || { [ $fuzz_status -ne 0 ] && [ "$2" -eq 0 ]; }; then
+		set -- "${1:-0}" 1
+	fi
+	finish "$1" "$2"
+	[ "$2" -eq 0 ] || excerpt "$work/log/fuzz" 80
+}
+
 make_work
 choose_postgres
 case $stages in *clients*) client_packages=python3-psycopg2 ;; *) client_packages= ;; esac
@@ -299,6 +319,7 @@ for stage in $stages; do
 		isolation) stage_check isolation REGRESS= . ;;
 		tap) stage_tap ;;
 		clients) stage_clients ;;
+		fuzz) stage_fuzz ;;
 	esac
 done
 summary

@@ -1,0 +1,198 @@
+#!/bin/sh
+# run.sh: call every function of the extension with hostile arguments, in a
+# server that runs it under AddressSanitizer and UndefinedBehaviorSanitizer.
+#
+#   sh test/fuzz/run.sh [--calls N] [--seed N] [--jobs N] [--only PATTERN] [--keep]
+#   sh test/fuzz/run.sh --show FUNCTION SEED CALL [damaged]
+#
+# --calls: of each function, 20000 unless told; --only: functions whose name
+# with its argument types matches the regular expression; --show: prints the
+# arguments of one call, which is what a report names.  --jobs: sessions at
+# once.  PG_CONFIG chooses the PostgreSQL, CC the compiler (gcc).
+#
+# The last line is "N passed, N failed"; the exit status is 0 only if nothing
+# failed.  Without a sanitizer's runtime nothing runs, and the status is 77.
+set -u
+prog=run.sh
+root=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
+. "$root/test/lib.sh"
+
+calls=20000
+seed=1
+sessions=
+only=.
+show=
+while [ $# -gt 0 ]; do
+	case $1 in
+		--calls | --seed | --jobs | --only)
+			[ $# -gt 1 ] || die "$1 needs a value"
+			case $1 in
+				--calls) calls=$2 ;;
+				--seed) seed=$2 ;;
+				--jobs) sessions=$2 ;;
+				--only) only=$2 ;;
+			esac
+			shift
+			;;
+		--keep) keep=yes ;;
+		--show)
+			[ $# -ge 4 ] || die "--show needs a function, a seed and the number of a call"
+			show="'$2', $3, $4, ${5:-false}"
+			case $show in *damaged) show="${show%damaged}true" ;; esac
+			break
+			;;
+		*)
+			sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' "$0" >&2
+			exit 2
+			;;
+	esac
+	shift
+done
+
+# -fwrapv, a flag of the server's build, would hide signed overflow.  -O1: what is
+# checked is the source, and half a minute of compiling is saved.
+cc=${CC:-gcc}
+sanitize="-fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all"
+copt="$sanitize -fno-omit-frame-pointer -fno-wrapv"
+
+make_work
+choose_postgres
+enter_work
+limit=36000
+
+printf 'int main(void) { return 0; }\n' | $as_user tee "$work/tmp/try.c" >/dev/null
+# shellcheck disable=SC2086
+if ! $as_user $cc $sanitize -o "$work/tmp/try" "$work/tmp/try.c" >/dev/null 2>&1 || ! $as_user "$work/tmp/try"; then
+	say "$cc has no working AddressSanitizer and UndefinedBehaviorSanitizer here: nothing done"
+	exit 77
+fi
+case $($cc --version) in
+	*clang*) asan=$($cc -print-file-name=libclang_rt.asan-x86_64.so) copt="$copt -shared-libasan" ;;
+	*) asan=$($cc -print-file-name=libasan.so) ;;
+esac
+
+# build DIRECTORY LOG ARGUMENT...: compile there and install into the copy.
+build()
+{
+	build_dir=$1
+	build_log=$2
+	shift 2
+	if ! run "$build_log" make -s -j"$jobs" -C "$build_dir" CC="$cc" PG_CONFIG="$PG_CONFIG" with_llvm=no "$@" ||
+		! run "$build_log.install" make -s -C "$build_dir" install DESTDIR="$work/pg" PG_CONFIG="$PG_CONFIG" with_llvm=no; then
+		tail -n 30 "$build_log"* >&2
+		die "cannot build $build_dir"
+	fi
+}
+
+copy_tree
+copy_postgres
+began=$(date +%s)
+build "$work/tree" "$work/log/build" PG_CFLAGS="-std=gnu11 -O1 -fno-math-errno" COPT="$copt"
+build "$work/tree/test/fuzz" "$work/log/driver"
+run "$work/log/preload" "$cc" -shared -fPIC -O -o "$work/tmp/fuzz_preload.so" "$work/tree/test/fuzz/fuzz_preload.c" ||
+	die "cannot compile fuzz_preload.c"
+
+# An address's history is kept for a few megabytes only, and one frame of its
+# stack: calls are short, and both cost more than the call.
+server_env="LD_PRELOAD=$asan:$work/tmp/fuzz_preload.so"
+server_env="$server_env ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:disable_coredump=1:quarantine_size_mb=4"
+server_env="$server_env:malloc_context_size=1:max_malloc_fill_size=0:detect_stack_use_after_return=0"
+server_env="$server_env UBSAN_OPTIONS=print_stacktrace=1"
+start_server 'autovacuum = off' 'jit = off' 'max_connections = 20' 'log_checkpoints = off' 'max_stack_depth = 6MB'
+sql="psql -XAtq -v ON_ERROR_STOP=1"
+run "$work/log/setup" $sql -v calls="$calls" -v seed="$seed" \
+	-c 'CREATE EXTENSION vecidx' -f "$work/tree/test/fuzz/setup.sql" || {
+	cat "$work/log/setup" >&2
+	die "cannot set up"
+}
+if [ -n "$show" ]; then
+	run "$work/log/show" $sql -c "SELECT fuzz_describe($show)"
+	show_status=$?
+	cat "$work/log/show"
+	exit $show_status
+fi
+
+passed=0
+failed=0
+
+# What a server's log says of a report, and the call that was under way.
+explain()
+{
+	grep -n -m 1 -A 40 -E 'ERROR: AddressSanitizer|runtime error:' "$work/log/server" | head -n 60 | sed 's/^/    /'
+	dead=$(sed -n 's/.*server process (PID \([0-9]*\)) .*/\1/p' "$work/log/server" | head -n 1)
+	[ -n "$dead" ] && [ -s "$work/data/fuzz_current.$dead" ] || return 0
+	{
+		read -r call_name
+		read -r call_seed
+		read -r call_number
+		read -r call_damaged
+	} <<END
+$(tr -d '\000' <"$work/data/fuzz_current.$dead")
+END
+	say "    in $call_name, seed $call_seed, call $call_number, damaged values: $call_damaged"
+	tries=0
+	while [ $tries -lt 50 ] && ! run "$work/log/show" $sql \
+		-c "SELECT fuzz_describe('$call_name', $call_seed, $call_number, $call_damaged)"; do
+		sleep 0.2
+		tries=$((tries + 1))
+	done
+	cut -c 1-2000 "$work/log/show" | sed 's/^/    /'
+}
+
+reported()
+{
+	grep -qE 'ERROR: AddressSanitizer|runtime error:' "$work/log/server"
+}
+
+say "vecidx, $calls calls of each function: $("$PG_CONFIG" --version), $($cc --version | head -n 1), seed $seed"
+say "  (built in $(($(date +%s) - began)) s)"
+say ""
+say "   accepted   rejected   us/call  slowest ms  function"
+
+# Functions go to the sessions in turn.  Each line is a statement of its own,
+# so that a report leaves the others' figures.
+sessions=${sessions:-$jobs}
+session=0
+while [ $session -lt "$sessions" ]; do
+	$as_user tee "$work/tmp/functions.$session" >/dev/null <<END
+SELECT format('SELECT fuzz_line(%L, $seed, %s, %L)', f, CASE WHEN damaged THEN $calls / 4 ELSE $calls END, damaged)
+FROM (SELECT f, damaged, row_number() OVER (ORDER BY f::text, damaged) AS n
+	FROM fuzz_targets, (VALUES (false), (true)) AS d (damaged)
+	WHERE (takes_own OR NOT damaged) AND f::text ~ '$only') t
+WHERE n % $sessions = $session ORDER BY n \gexec
+END
+	setsid timeout "$limit" $as_user $sql -f "$work/tmp/functions.$session" \
+		</dev/null >"$work/log/functions.$session" 2>&1 &
+	pids="${pids:-} $!"
+	session=$((session + 1))
+done
+bad=no
+for pid in $pids; do
+	wait "$pid" || bad=yes
+done
+cat "$work/log/functions."* | grep '^ *[0-9]' | LC_ALL=C sort -k 5
+passed=$(cat "$work/log/functions."* | grep -c '^ *[0-9]')
+if [ $bad = yes ] || [ "$passed" -eq 0 ] || reported; then
+	failed=1
+	say ""
+	say "FAILED"
+	grep -h -A 3 'ERROR:' "$work/log/functions."* | cut -c 1-2000 | sed 's/^/    /'
+	reported && explain
+fi
+
+if [ "$only" = . ] && [ $failed -eq 0 ]; then
+	say ""
+	run "$work/log/statements" $sql -v calls="$calls" -v seed="$seed" -f "$work/tree/test/fuzz/statements.sql"
+	statements_status=$?
+	grep -E '^ok ' "$work/log/statements"
+	passed=$((passed + $(grep -cE '^ok ' "$work/log/statements")))
+	if [ $statements_status -ne 0 ] || reported; then
+		failed=1
+		grep -vE '^ok ' "$work/log/statements" | tail -n 20 | cut -c 1-2000 | sed 's/^/    /'
+		reported && explain
+	fi
+fi
+say ""
+say "$(($(date +%s) - began)) s in all"
+say "$passed passed, $failed failed"
+[ $failed -eq 0 ]

@@ -246,7 +246,7 @@ fetch()
 		finish 0 1
 		excerpt "$work/log/fetch-$name"
 	else
-		skip "clients $name" "the package cannot be fetched: $(grep -E 'code E|^ERROR' "$work/log/fetch-$name" | head -n 1 | cut -c 1-100)"
+		skip "clients $name" "the package cannot be fetched: $(grep -E ' code [A-Z]|^ERROR' "$work/log/fetch-$name" | head -n 1 | cut -c 1-100)"
 	fi
 	return 1
 }

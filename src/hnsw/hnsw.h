@@ -100,6 +100,7 @@ typedef struct HnswSearch
 	CandidateArray results;		/* farthest_* heap: the ef nearest */
 	CandidateArray discarded;	/* scored, and not among the results */
 	bool		keep_discarded; /* for a search that may be resumed */
+	bool		no_errors;		/* nobody asks for the estimates' errors: leave them 0 */
 	NodeSet		visited;
 	uint64		nscored;		/* distances estimated */
 } HnswSearch;
@@ -130,6 +131,7 @@ typedef struct HnswSelect
 {
 	HnswStore  *store;
 	QuantQuery *query;			/* of the candidate under test */
+	uint32		offered;		/* node that query stands for, or HNSW_INVALID_NODE; for one insert */
 	QuantQuery *base;			/* of the node whose list changes */
 	uint8	   *code;
 } HnswSelect;

@@ -192,7 +192,8 @@ write_codes(BuildState *state, const HnswMetaPageData *sizes, BlockNumber first)
 		uint32		n = Min(nnodes - node, sizes->codes_per_page);
 
 		CHECK_FOR_INTERRUPTS();
-		memcpy(PageGetContents(page), mem->codes + node * size, n * size);
+		for (uint32 i = 0; i < n; i++)
+			memcpy(PageGetContents(page) + i * size, mem->codes + (node + i) * mem->code_stride, size);
 		((PageHeader) page)->pd_lower = PageGetContents(page) + n * size - (char *) page;
 		finish_page(buffer);
 		node += n;

@@ -43,10 +43,10 @@ hnsw_search_descend(HnswSearch *search, uint32 entry, int from, int to)
 	HnswStore  *store = search->store;
 	Candidate	best = {0};
 	float		dist[HNSW_MAX_LINKS_ANY];
-	float		err[HNSW_MAX_LINKS_ANY];
+	float		err[HNSW_MAX_LINKS_ANY] = {0};
 
 	best.node = entry;
-	store->score(store, search->query, &entry, 1, &best.dist, &best.err);
+	store->score(store, search->query, &entry, 1, &best.dist, search->no_errors ? NULL : &best.err);
 	search->nscored++;
 
 	for (int level = from; level > to; level--)
@@ -60,7 +60,7 @@ hnsw_search_descend(HnswSearch *search, uint32 entry, int from, int to)
 			store->get_links(store, best.node, level, &links);
 			if (links.n == 0)
 				break;
-			store->score(store, search->query, links.nodes, links.n, dist, err);
+			store->score(store, search->query, links.nodes, links.n, dist, search->no_errors ? NULL : err);
 			search->nscored += links.n;
 			for (int i = 0; i < links.n; i++)
 			{
@@ -106,13 +106,13 @@ expand(HnswSearch *search, int level, int ef)
 {
 	HnswStore  *store = search->store;
 	float		dist[HNSW_MAX_LINKS_ANY];
-	float		err[HNSW_MAX_LINKS_ANY];
+	float		err[HNSW_MAX_LINKS_ANY] = {0};
 
 	while (search->frontier.n > 0)
 	{
 		Candidate	c;
 		HnswLinks	links;
-		int			n = 0;
+		int			n;
 
 		if (search->results.n >= (size_t) ef &&
 			candidate_before(&search->results.items[0], &search->frontier.items[0]))
@@ -122,15 +122,13 @@ expand(HnswSearch *search, int level, int ef)
 		CHECK_FOR_INTERRUPTS();
 		store->get_links(store, c.node, level, &links);
 
-		for (int i = 0; i < links.n; i++)
-			if (nodeset_add(&search->visited, links.nodes[i]))
-				links.nodes[n++] = links.nodes[i];
+		n = nodeset_filter(&search->visited, links.nodes, links.n);
 		/* unless something nearer turns up now, this one is next */
 		if (search->frontier.n > 0 && level == 0)
 			store->prefetch_links(store, search->frontier.items[0].node);
 		if (n == 0)
 			continue;
-		store->score(store, search->query, links.nodes, n, dist, err);
+		store->score(store, search->query, links.nodes, n, dist, search->no_errors ? NULL : err);
 		search->nscored += n;
 		for (int i = 0; i < n; i++)
 		{
@@ -183,6 +181,7 @@ hnsw_select_init(HnswSelect *select, HnswStore *store, MemoryContext context)
 	select->store = store;
 	select->query = vecidx_alloc_aligned(context, store->quantizer->query_size);
 	select->base = vecidx_alloc_aligned(context, store->quantizer->query_size);
+	select->offered = HNSW_INVALID_NODE;
 	select->code = MemoryContextAllocZero(context, store->quantizer->code_size + SIMD_SLACK);
 }
 
@@ -214,6 +213,7 @@ hnsw_select(HnswSelect *select, const Candidate *candidates, int n, int max, Hns
 
 		if (links->n > 0)
 		{
+			select->offered = HNSW_INVALID_NODE;
 			query_from_node(select, c->node, select->query);
 			store->score(store, select->query, links->nodes, links->n, dist, NULL);
 			for (int j = 0; keep && j < links->n; j++)
@@ -263,7 +263,11 @@ hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, int max, uin
 	{
 		float		between[HNSW_MAX_LINKS_ANY];
 
-		query_from_node(select, node, select->query);
+		if (select->offered != node)
+		{
+			query_from_node(select, node, select->query);
+			select->offered = node;
+		}
 		store->score(store, select->query, nodes, links->nkept, between, NULL);
 		for (int i = 0; i < links->nkept; i++)
 			if (dist[i] <= dist[n] && between[i] <= dist[n])

@@ -26,6 +26,7 @@ hnsw_inserter_init(HnswInserter *inserter, HnswStore *store, int ef_construction
 	inserter->ef_construction = ef_construction;
 	inserter->seed = seed;
 	hnsw_search_init(&inserter->search, store, context, ef_construction);
+	inserter->search.no_errors = true;
 	hnsw_select_init(&inserter->select, store, context);
 	inserter->query = vecidx_alloc_aligned(context, quantizer->query_size);
 	inserter->scratch = vecidx_alloc_aligned(context, quantizer->scratch_size + 1);
@@ -58,7 +59,7 @@ sorted_results(HnswInserter *inserter, bool check_deleted)
 		}
 		sorted->items[sorted->n++] = results->items[i];
 	}
-	qsort(sorted->items, sorted->n, sizeof(Candidate), candidate_compare);
+	candidates_sort(sorted->items, sorted->n);
 	return Min(sorted->n, (size_t) inserter->ef_construction);
 }
 
@@ -131,7 +132,7 @@ entry_result(HnswInserter *inserter)
 	if (entry.node == HNSW_INVALID_NODE)
 		return 0;
 	c.node = entry.node;
-	store->score(store, inserter->query, &c.node, 1, &c.dist, &c.err);
+	store->score(store, inserter->query, &c.node, 1, &c.dist, NULL);
 	results->n = 0;
 	candidates_append(results, c);
 	return sorted_results(inserter, true);
@@ -162,6 +163,9 @@ hnsw_inserter_add(HnswInserter *inserter, const float *vector, ItemPointer tid, 
 
 	quant_encode(store->quantizer, vector, inserter->code, inserter->scratch);
 	quant_query_prepare(store->quantizer, vector, inserter->query, inserter->scratch);
+
+	/* the number may have been another node's when it was last offered */
+	inserter->select.offered = HNSW_INVALID_NODE;
 
 	/* nobody knows the node's number yet, so its level follows from its TID */
 	level = hnsw_random_level(inserter->seed,

@@ -28,7 +28,7 @@ mem_get_code(HnswStore *base, uint32 node, uint8 *code)
 	HnswMemStore *store = (HnswMemStore *) base;
 	Size		size = base->quantizer->code_size;
 
-	memcpy(code, store->codes + node * size, size);
+	memcpy(code, store->codes + node * store->code_stride, size);
 }
 
 static void
@@ -41,9 +41,10 @@ mem_score(HnswStore *base, const QuantQuery *query, const uint32 *nodes, int n,
 
 	for (int i = 0; i < n; i++)
 	{
-		records[i] = store->codes + nodes[i] * size;
+		records[i] = store->codes + nodes[i] * store->code_stride;
 		for (Size j = 0; j < size; j += 64)
 			__builtin_prefetch(records[i] + j);
+		__builtin_prefetch(records[i] + size - 1);
 	}
 	quant_score(query, records, n, dist, err);
 }
@@ -215,7 +216,7 @@ mem_create_node(HnswStore *base, const uint8 *code, ItemPointer tid, int level,
 	row->upper = 0;
 	if (level > 0)
 		row->upper = pg_atomic_fetch_add_u32(&graph->nupper, level * HNSW_MEM_UPPER_STRIDE(base->m));
-	memcpy(store->codes + node * base->quantizer->code_size, code, base->quantizer->code_size);
+	memcpy(store->codes + node * store->code_stride, code, base->quantizer->code_size);
 	for (int l = 0; l <= level; l++)
 		put_links(store, node, l, &links[l]);
 	/* links to it come later, and whoever follows one finds all this */
@@ -237,7 +238,7 @@ mem_add_tid(HnswStore *base, uint32 node, const uint8 *code, ItemPointer tid)
 	HnswMemTid *duplicate;
 	uint32		i;
 
-	if (memcmp(store->codes + node * size, code, size) != 0)
+	if (memcmp(store->codes + node * store->code_stride, code, size) != 0)
 		return false;
 	i = pg_atomic_fetch_add_u32(&store->graph->nduplicates, 1);
 	duplicate = &store->duplicates[i];
@@ -250,11 +251,21 @@ mem_add_tid(HnswStore *base, uint32 node, const uint8 *code, ItemPointer tid)
 
 /* ---- Memory ---- */
 
+/* Bytes from one code to the next: whole cache lines where that takes little more. */
+static Size
+code_stride(const Quantizer *quantizer, int m)
+{
+	Size		size = quantizer->code_size;
+	Size		lines = TYPEALIGN(64, size);
+
+	return (lines - size) * 16 <= size + HNSW_MEM_NODE_SIZE(m) ? lines : size;
+}
+
 /* Bytes of a node but for its upper links. */
 static Size
 node_bytes(const Quantizer *quantizer, int m)
 {
-	return quantizer->code_size + HNSW_MEM_NODE_SIZE(m) + sizeof(HnswMemRow);
+	return code_stride(quantizer, m) + HNSW_MEM_NODE_SIZE(m) + sizeof(HnswMemRow);
 }
 
 /* uint32s that the upper links of one node may take. */
@@ -274,8 +285,18 @@ grow(void *array, MemoryContext context, Size size)
 static void
 set_node_capacity(HnswMemStore *store, uint32 capacity)
 {
-	store->codes = grow(store->codes, store->context,
-						(Size) capacity * store->store.quantizer->code_size + SIMD_SLACK);
+	Size		size = (Size) capacity * store->code_stride + SIMD_SLACK;
+	uint8	   *block = MemoryContextAllocHuge(store->context, size + PG_CACHE_LINE_SIZE);
+	uint8	   *codes = (uint8 *) TYPEALIGN(PG_CACHE_LINE_SIZE, block);
+
+	/* on cache lines, and so not by repalloc() */
+	if (store->codes_block != NULL)
+	{
+		memcpy(codes, store->codes, (Size) store->graph->capacity.nodes * store->code_stride);
+		pfree(store->codes_block);
+	}
+	store->codes_block = block;
+	store->codes = codes;
 	store->nodes = grow(store->nodes, store->context, (Size) capacity * store->node_size);
 	store->rows = grow(store->rows, store->context, (Size) capacity * sizeof(HnswMemRow));
 	store->graph->capacity.nodes = capacity;
@@ -360,6 +381,7 @@ init_store(HnswMemStore *store, const Quantizer *quantizer, int m)
 	store->store.add_tid = mem_add_tid;
 	store->store.replace_links = mem_replace_links;
 	store->node_size = HNSW_MEM_NODE_SIZE(m);
+	store->code_stride = code_stride(quantizer, m);
 }
 
 static void
@@ -395,7 +417,7 @@ lay_out(HnswMemStore *store, char *memory, const HnswMemCapacity *capacity)
 	store->graph = (HnswMemGraph *) memory;
 	store->codes = (uint8 *) memory + at;
 	at += TYPEALIGN(PG_CACHE_LINE_SIZE,
-					(Size) capacity->nodes * store->store.quantizer->code_size + SIMD_SLACK);
+					(Size) capacity->nodes * store->code_stride + SIMD_SLACK);
 	store->nodes = memory + at;
 	at += TYPEALIGN(PG_CACHE_LINE_SIZE, (Size) capacity->nodes * store->node_size);
 	store->rows = (HnswMemRow *) (memory + at);

@@ -68,7 +68,8 @@ typedef struct HnswMemStore
 {
 	HnswStore	store;
 	HnswMemGraph *graph;
-	uint8	   *codes;			/* capacity records and SIMD_SLACK */
+	uint8	   *codes;			/* capacity records, one every code_stride bytes, and SIMD_SLACK */
+	Size		code_stride;
 	char	   *nodes;			/* HnswMemNode, one every node_size bytes */
 	Size		node_size;
 	HnswMemRow *rows;
@@ -77,6 +78,7 @@ typedef struct HnswMemStore
 
 	/* memory of this process alone grows; shared memory does not */
 	MemoryContext context;		/* NULL: shared */
+	uint8	   *codes_block;	/* holds codes */
 	Size		budget;			/* bytes that the graph may take */
 } HnswMemStore;
 

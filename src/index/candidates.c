@@ -19,6 +19,13 @@ candidate_compare(const void *a, const void *b)
 	return candidate_before(y, x) ? 1 : 0;
 }
 
+#define ST_SORT candidates_sort
+#define ST_ELEMENT_TYPE Candidate
+#define ST_COMPARE(a, b) candidate_compare((a), (b))
+#define ST_SCOPE
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
 /* A cleared set is no larger than this; a power of two. */
 #define NODESET_KEEP_BYTES (512 * 1024)
 
@@ -37,7 +44,7 @@ nodeset_init(NodeSet *set, MemoryContext context, uint32 expected)
 	expected = Max(expected, 64);
 	expected = Min(expected, (uint32) 1 << 28);
 	set->context = context;
-	nodeset_alloc(set, pg_nextpower2_32(expected * 2 + 2));
+	nodeset_alloc(set, pg_nextpower2_32(expected * 4 + 4));
 }
 
 void

@@ -72,8 +72,9 @@ candidate_before(const Candidate *a, const Candidate *b)
 	return a->node < b->node;
 }
 
-/* qsort comparator, nearest first */
+/* qsort comparator, nearest first; and the sort itself */
 extern int	candidate_compare(const void *a, const void *b);
+extern void candidates_sort(Candidate *items, size_t n);
 
 /*
  * Binary heaps over a CandidateArray.  Instances: nearest_* keeps the nearest
@@ -149,8 +150,9 @@ DEFINE_CANDIDATE_HEAP(nearest, candidate_before);
 DEFINE_CANDIDATE_HEAP(farthest, candidate_after);
 
 /*
- * A set of node numbers: open addressing, linear probing, at most half full.
- * Its size follows what a search visits, not what the index holds.
+ * A set of node numbers: open addressing, linear probing, at most a quarter
+ * full (so that the first look mostly tells).  Its size follows what a search
+ * visits, not what the index holds.
  */
 typedef struct NodeSet
 {
@@ -185,9 +187,40 @@ nodeset_add(NodeSet *set, uint32 node)
 		i = (i + 1) & set->mask;
 	}
 	set->slots[i] = key;
-	if (unlikely(++set->n > set->mask / 2))
+	if (unlikely(++set->n > set->mask / 4))
 		nodeset_grow(set);
 	return true;
+}
+
+/*
+ * Add nodes (none UINT32_MAX); leave those that were not there yet, in their
+ * order, and return how many.  Whether a node was there is as good as random,
+ * so no branch hangs on it.
+ */
+static inline int
+nodeset_filter(NodeSet *set, uint32 *nodes, int n)
+{
+	int			nnew = 0;
+
+	if (unlikely(set->n + n > set->mask / 4))
+		nodeset_grow(set);
+	for (int i = 0; i < n; i++)
+	{
+		uint32		node = nodes[i];
+		uint32	   *slot = &set->slots[nodeset_hash(node + 1) & set->mask];
+		uint32		found = *slot;
+
+		if (likely((found == 0) | (found == node + 1)))
+		{
+			*slot = node + 1;
+			nodes[nnew] = node;
+			nnew += found == 0;
+			set->n += found == 0;
+		}
+		else if (nodeset_add(set, node))
+			nodes[nnew++] = node;
+	}
+	return nnew;
 }
 
 static inline bool

@@ -143,6 +143,24 @@ u8_chi(int dim)
 	return 127.0 / (sqrt(2 * log((double) dim + 1)) - 0.27);
 }
 
+/* Quantizer.noise: computed once, because pow() takes as long as scoring ten codes */
+#define KAPPA 0
+#define CHI 1
+
+static void
+u4_noise(int dim, double *noise)
+{
+	noise[KAPPA] = u4_kappa(dim);
+	noise[CHI] = u4_chi(dim);
+}
+
+static void
+u8_noise(int dim, double *noise)
+{
+	noise[KAPPA] = u8_kappa(dim);
+	noise[CHI] = u8_chi(dim);
+}
+
 /* A vector on its way into a code or a query. */
 typedef struct Rotated
 {
@@ -460,8 +478,8 @@ u4_prepare(const Quantizer *q, const float *v, QuantQuery *query, void *scratch)
 	int8_t	   *lo = (int8_t *) query->payload;
 	int			nbytes = quant_nibble_bytes(q->dim);
 	int8_t	   *hi = lo + quant_round_up((size_t) nbytes, 64);
-	double		chi = u4_chi(q->dim);
-	double		kappa = u4_kappa(q->dim);
+	double		chi = q->noise[CHI];
+	double		kappa = q->noise[KAPPA];
 	double		norm;
 	double		step;
 	float		largest;
@@ -511,8 +529,8 @@ u8_prepare(const Quantizer *q, const float *v, QuantQuery *query, void *scratch)
 {
 	float	   *y;
 	int16_t    *out = (int16_t *) (void *) query->payload;
-	double		chi = u8_chi(q->dim);
-	double		kappa = u8_kappa(q->dim);
+	double		chi = q->noise[CHI];
+	double		kappa = q->noise[KAPPA];
 	double		norm;
 	double		step;
 	float		largest;
@@ -604,7 +622,7 @@ u4_prepare_code(const Quantizer *q, const uint8_t *code, QuantQuery *query)
 	query->u.grid.offset = 15 * sum;
 
 	/* twice x by twice x */
-	finish_code_query(q, code, query, 4, u4_kappa(dim), u4_chi(dim));
+	finish_code_query(q, code, query, 4, q->noise[KAPPA], q->noise[CHI]);
 }
 
 static void
@@ -620,7 +638,7 @@ u8_prepare_code(const Quantizer *q, const uint8_t *code, QuantQuery *query)
 		sum += out[i];
 	}
 	query->u.grid.offset = U8_MIDDLE * sum;
-	finish_code_query(q, code, query, 1, u8_kappa(q->dim), u8_chi(q->dim));
+	finish_code_query(q, code, query, 1, q->noise[KAPPA], q->noise[CHI]);
 }
 
 /*
@@ -803,6 +821,7 @@ const QuantMethods quant_rabitq4_methods = {
 	.payload_size = u4_payload_size,
 	.scratch_size = grid_scratch_size,
 	.wants_centre = true,
+	.noise = u4_noise,
 	.encode = u4_encode,
 	.prepare = u4_prepare,
 	.prepare_code = u4_prepare_code,
@@ -815,6 +834,7 @@ const QuantMethods quant_sq8_methods = {
 	.payload_size = u8_payload_size,
 	.scratch_size = grid_scratch_size,
 	.wants_centre = true,
+	.noise = u8_noise,
 	.encode = u8_encode,
 	.prepare = u8_prepare,
 	.prepare_code = u8_prepare_code,

@@ -35,6 +35,8 @@ typedef struct QuantMethods
 	size_t		(*scratch_size) (int dim);
 	bool		wants_centre;
 
+	/* fill in Quantizer.noise; may be NULL */
+	void		(*noise) (int dim, double *noise);
 	void		(*encode) (const Quantizer *q, const float *v, uint8_t *code, void *scratch);
 	/* these two fill in all but the members that quantizer.c sets */
 	void		(*prepare) (const Quantizer *q, const float *v, QuantQuery *query, void *scratch);

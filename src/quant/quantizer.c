@@ -140,6 +140,8 @@ quant_init(Quantizer *q, QuantKind kind, Metric metric, int dim,
 	q->centre = centre;
 	q->seed = seed;
 	q->centre_sq = quant_clamp_factor(centre_sq);
+	if (methods->noise != NULL)
+		methods->noise(dim, q->noise);
 }
 
 void

@@ -37,6 +37,7 @@ typedef struct Quantizer
 	const float *centre;		/* dim floats, borrowed; NULL is the origin */
 	uint64_t	seed;			/* of the rotation; same seed, same codes */
 	float		centre_sq;		/* |centre|^2 */
+	double		noise[2];		/* the kind's own: constants of its error, by dim */
 } Quantizer;
 
 /*

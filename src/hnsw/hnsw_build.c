@@ -563,7 +563,7 @@ create_graph(BuildState *state, double rows, int participants)
 		dsm_segment *segment;
 
 		size = hnsw_mem_shared_size(quantizer, m, rows, participants, budget, &capacity);
-		if (size < MIN_SHARED_GRAPH && rows * quantizer->code_size > MIN_SHARED_GRAPH)
+		if (size == 0 || (size < MIN_SHARED_GRAPH && budget < (Size) maintenance_work_mem * 1024))
 			return NULL;
 		segment = vecidx_segment_create(size, &why);
 		if (segment != NULL)
@@ -577,8 +577,6 @@ create_graph(BuildState *state, double rows, int participants)
 						size / (1024 * 1024), RelationGetRelationName(state->index)),
 				 errdetail_internal("%s", why),
 				 errhint("Enlarge /dev/shm (in a container, its --shm-size), or set \"max_parallel_maintenance_workers\" to 0.")));
-		if (size < MIN_SHARED_GRAPH)
-			return NULL;
 	}
 }
 
@@ -704,8 +702,9 @@ hnsw_build(Relation heap, Relation index, IndexInfo *indexInfo)
 	init_shared(&shared);
 	build_begin(&state, index, &shared, true);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PROGRESS_HNSW_PHASE_LOAD);
-	rows *= 1.25;
 	workers = vecidx_parallel_workers(heap, index, rows, ROWS_PER_WORKER);
+	/* the estimate may be too low */
+	rows = rows * 1.25 + 1000;
 	if (workers == 0 ||
 		!build_together(&state, heap, indexInfo, rows, workers, &result->heap_tuples))
 		result->heap_tuples = build_alone(&state, heap, indexInfo, rows);

@@ -547,36 +547,50 @@ build_alone(BuildState *state, Relation heap, IndexInfo *info, double rows)
 	return heap_tuples;
 }
 
-/* A segment for the graph; smaller than it should be where the system has no room for more. */
+/* Say what a parallel build could not get, and what becomes of it. */
+static void
+report_shortage(BuildState *state, const char *why, int workers, Size graph)
+{
+	ereport(NOTICE,
+			(errmsg("could not get enough shared memory for a parallel build of index \"%s\"",
+					RelationGetRelationName(state->index)),
+			 workers == 0 ?
+			 errdetail("It is built by one process: %s.", why) :
+			 errdetail("It is built by %d workers, with %zu kB of its graph in memory: %s.", workers, graph / 1024, why),
+			 errhint("Enlarge /dev/shm (in a container, by --shm-size).")));
+}
+
+/*
+ * A segment for the graph, smaller than it should be where the system has no
+ * room for more (*why is set then), or NULL.
+ */
 static dsm_segment *
-create_graph(BuildState *state, double rows, int participants)
+create_graph(BuildState *state, double rows, int participants, char **why)
 {
 	const Quantizer *quantizer = &state->hnsw->quantizer;
 	int			m = state->hnsw->m;
 	Size		budget = (Size) maintenance_work_mem * 1024;
-	Size		size;
-	char	   *why;
 
-	for (;; budget = size / 2)
+	for (;;)
 	{
 		HnswMemCapacity capacity;
+		Size		size = hnsw_mem_shared_size(quantizer, m, rows, participants, budget, &capacity);
 		dsm_segment *segment;
+		char	   *reason;
 
-		size = hnsw_mem_shared_size(quantizer, m, rows, participants, budget, &capacity);
-		if (size == 0 || (size < MIN_SHARED_GRAPH && budget < (Size) maintenance_work_mem * 1024))
+		if (size == 0 || (*why != NULL && size < MIN_SHARED_GRAPH))
 			return NULL;
-		segment = vecidx_segment_create(size, &why);
+		segment = vecidx_segment_create(size, &reason);
 		if (segment != NULL)
 		{
 			hnsw_mem_init_shared(&state->mem, quantizer, m, dsm_segment_address(segment),
 								 participants, &capacity);
 			return segment;
 		}
-		ereport(NOTICE,
-				(errmsg("could not get %zu MB of shared memory for a parallel build of index \"%s\"",
-						size / (1024 * 1024), RelationGetRelationName(state->index)),
-				 errdetail_internal("%s", why),
-				 errhint("Enlarge /dev/shm (in a container, its --shm-size), or set \"max_parallel_maintenance_workers\" to 0.")));
+		/* the first says most; the rest of the rows goes into the pages */
+		if (*why == NULL)
+			*why = reason;
+		budget = size / 2;
 	}
 }
 
@@ -597,29 +611,34 @@ build_together(BuildState *state, Relation heap, IndexInfo *info, double rows, i
 	BuildShared *alone = state->shared;
 	VecidxParallel parallel;
 	BuildShared *shared;
-	char	   *why;
+	char	   *why = NULL;
 
-	while (!vecidx_parallel_prepare(&parallel, heap, state->index, info->ii_Concurrent, workers,
-									"hnsw_build_worker", sizeof(BuildShared), &why))
+	while (workers > 0)
 	{
+		char	   *reason;
+
+		if (vecidx_parallel_prepare(&parallel, heap, state->index, info->ii_Concurrent, workers,
+									"hnsw_build_worker", sizeof(BuildShared), &reason))
+			break;
+		why = reason;
 		workers /= 2;
-		ereport(NOTICE,
-				(errmsg("could not get shared memory for the parallel workers of index \"%s\"",
-						RelationGetRelationName(state->index)),
-				 errdetail_internal("%s", why),
-				 workers > 0 ? errhint("Trying with %d workers.", workers) :
-				 errhint("Building in one process.")));
-		if (workers == 0)
-			return false;
 	}
+	if (workers > 0)
+	{
+		state->segment = create_graph(state, rows, workers + 1, &why);
+		if (state->segment == NULL)
+		{
+			vecidx_parallel_end(&parallel);
+			workers = 0;
+		}
+	}
+	if (why != NULL)
+		report_shortage(state, why, workers, state->segment == NULL ? 0 : dsm_segment_map_length(state->segment));
+	if (workers == 0)
+		return false;
+
 	shared = VecidxParallelOwn(&parallel);
 	init_shared(shared);
-	state->segment = create_graph(state, rows, workers + 1);
-	if (state->segment == NULL)
-	{
-		vecidx_parallel_end(&parallel);
-		return false;
-	}
 	shared->graph = dsm_segment_handle(state->segment);
 	state->shared = shared;
 	add_to_memory(state);

@@ -305,6 +305,8 @@ make_work
 choose_postgres
 case $stages in *clients*) client_packages=python3-psycopg2 ;; *) client_packages= ;; esac
 need_packages gcc libc6-dev make perl libipc-run-perl libsimde-dev $pg_packages $client_packages
+# for the tests of moving from it; Debian has it from 13 on
+case $stages:$pg_packages in *tap*:postgresql-1[7-9]*) try_packages "postgresql-$pg_major-pgvector" ;; esac
 enter_work
 say "vecidx, all tests: $("$PG_CONFIG" --version), gcc $(gcc -dumpfullversion), in $work"
 say ""

@@ -70,8 +70,15 @@ static const char *const tested_versions[] = {
 	"0.8.0", "0.8.1", "0.8.2", "0.8.3", "0.8.4", "0.8.5", "0.8.6", "0.8.7"
 };
 
-/* pgvector's access methods */
-static const char *const access_methods[] = {"hnsw", "ivfflat"};
+/* pgvector's access methods, and what has to be done with their indexes */
+static const struct
+{
+	const char *name;
+	const char *hint;
+}			access_methods[] = {
+	{"hnsw", gettext_noop("REINDEX them, or REINDEX DATABASE for all.")},
+	{"ivfflat", gettext_noop("This version of vecidx has no ivfflat: drop them, and create indexes USING hnsw in their place.")}
+};
 
 PGDLLEXPORT PG_FUNCTION_INFO_V1(vecidx_adopt_begin);
 PGDLLEXPORT PG_FUNCTION_INFO_V1(vecidx_adopt);
@@ -174,12 +181,12 @@ refuse_foreign_opclasses(Oid pgvector)
 		Form_pg_opclass form = (Form_pg_opclass) GETSTRUCT(tuple);
 
 		for (int i = 0; i < (int) lengthof(access_methods); i++)
-			if (form->opcmethod == get_am_oid(access_methods[i], true) &&
+			if (form->opcmethod == get_am_oid(access_methods[i].name, true) &&
 				getExtensionOfObject(OperatorClassRelationId, form->oid) != pgvector)
 				ereport(ERROR,
 						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						 errmsg("operator class \"%s\" for access method \"%s\" is not one of pgvector",
-								NameStr(form->opcname), access_methods[i]),
+								NameStr(form->opcname), access_methods[i].name),
 						 errhint("Drop it, and the indexes that use it, before vecidx takes over.")));
 	}
 	systable_endscan(scan);
@@ -646,9 +653,9 @@ retire_index(Oid index)
 	return true;
 }
 
-/* All indexes of pgvector's access methods that have pages. */
+/* The indexes of an access method that have pages. */
 static List *
-pgvector_indexes(void)
+indexes_of(Oid am)
 {
 	Relation	catalog = table_open(RelationRelationId, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0, NULL);
@@ -659,15 +666,42 @@ pgvector_indexes(void)
 	{
 		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
 
-		if (form->relkind != RELKIND_INDEX)
-			continue;
-		for (int i = 0; i < (int) lengthof(access_methods); i++)
-			if (form->relam == get_am_oid(access_methods[i], true))
-				indexes = lappend_oid(indexes, form->oid);
+		if (form->relkind == RELKIND_INDEX && form->relam == am)
+			indexes = lappend_oid(indexes, form->oid);
 	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
 	return indexes;
+}
+
+static void
+retire_indexes(const char *am, const char *hint)
+{
+	Oid			amoid = get_am_oid(am, true);
+	StringInfoData names;
+	int			n = 0;
+	ListCell   *cell;
+
+	if (!OidIsValid(amoid))
+		return;
+	initStringInfo(&names);
+	foreach(cell, indexes_of(amoid))
+	{
+		Oid			index = lfirst_oid(cell);
+
+		if (!retire_index(index))
+			continue;
+		appendStringInfo(&names, "%s%s", n > 0 ? ", " : "",
+						 quote_qualified_identifier(get_namespace_name(get_rel_namespace(index)),
+													get_rel_name(index)));
+		n++;
+	}
+	if (n > 0)
+		ereport(WARNING,
+				(errmsg_plural("%d %s index of pgvector is out of use until it is rebuilt",
+							   "%d %s indexes of pgvector are out of use until they are rebuilt", n, n, am),
+				 errdetail_internal("%s", names.data),
+				 errhint("%s", _(hint))));
 }
 
 Datum
@@ -675,8 +709,6 @@ vecidx_adopt_end(PG_FUNCTION_ARGS)
 {
 	Oid			pgvector = pgvector_oid();
 	List	   *rest = dependents(pgvector, InvalidOid, DEPENDENCY_EXTENSION);
-	int			nindexes = 0;
-	StringInfoData names;
 	ListCell   *cell;
 
 	(void) fcinfo;
@@ -696,24 +728,7 @@ vecidx_adopt_end(PG_FUNCTION_ARGS)
 								   ExtensionRelationId, pgvector, CurrentExtensionObject);
 	}
 
-	initStringInfo(&names);
-	foreach(cell, pgvector_indexes())
-	{
-		Oid			index = lfirst_oid(cell);
-
-		if (!retire_index(index))
-			continue;
-		nindexes++;
-		appendStringInfo(&names, "%s%s", nindexes > 1 ? ", " : "",
-						 quote_qualified_identifier(get_namespace_name(get_rel_namespace(index)),
-													get_rel_name(index)));
-	}
-	if (nindexes > 0)
-		ereport(WARNING,
-				(errmsg_plural("%d index of pgvector has to be rebuilt",
-							   "%d indexes of pgvector have to be rebuilt", nindexes, nindexes),
-				 errdetail_plural("It is out of use until then: %s.", "They are out of use until then: %s.",
-								  nindexes, names.data),
-				 errhint("REINDEX them.")));
+	for (int i = 0; i < (int) lengthof(access_methods); i++)
+		retire_indexes(access_methods[i].name, access_methods[i].hint);
 	PG_RETURN_VOID();
 }

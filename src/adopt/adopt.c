@@ -307,7 +307,7 @@ adopt_type(DefineStmt *statement, Oid pgvector)
 
 	if (take(pgvector, TypeRelationId, type))
 	{
-		/* until 16, array types are members too */
+		/* PostgreSQL 17 and 18 have made the array type a member too, 15 has not */
 		(void) take(pgvector, TypeRelationId, get_array_type(type));
 		return NULL;
 	}

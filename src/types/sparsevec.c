@@ -19,6 +19,7 @@
 #include "dist/metric_sparse.h"
 #include "libpq/pqformat.h"
 #include "port/pg_bswap.h"
+#include "simd/half.h"
 #include "types/float_text.h"
 #include "types/vectype.h"
 #include "utils/builtins.h"
@@ -425,17 +426,47 @@ SPARSEVEC_FUNCTION(sparsevec_enforce_typmod)
 	PG_RETURN_POINTER(v);
 }
 
-/* The elements of x, dim of them, that are not zero. */
+/* Zeros that a loop over dense elements takes in one step. */
+#define ZEROS_SKIPPED 16
+
+/* The bits of x less its sign: 0 for zeros alone.  Integers, because loops of them are faster. */
+static inline uint32
+magnitude(const float4 *x)
+{
+	uint32		bits;
+
+	memcpy(&bits, x, sizeof(bits));
+	return bits << 1;
+}
+
+static inline bool
+all_zero(const float4 *x)
+{
+	uint32		found = 0;
+
+	for (int i = 0; i < ZEROS_SKIPPED; i++)
+		found |= magnitude(x + i);
+	return found == 0;
+}
+
+static int
+count_nonzero(const float4 *x, int dim)
+{
+	int			nnz = 0;
+
+	for (int i = 0; i < dim; i++)
+		nnz += magnitude(x + i) != 0;
+	return nnz;
+}
+
+/* The elements of x, dim of them, that are not zero, of which there are nnz. */
 static SparseVector *
-sparsevec_from_dense(const float4 *x, int dim)
+sparsevec_from_dense(const float4 *x, int dim, int nnz)
 {
 	SparseVector *result;
 	float4	   *values;
-	int			nnz = 0;
 	int			bad = 0;
 
-	for (int i = 0; i < dim; i++)
-		nnz += x[i] != 0;
 	nnz_ok(nnz, NULL);
 
 	result = sparsevec_new(dim, nnz);
@@ -446,14 +477,19 @@ sparsevec_from_dense(const float4 *x, int dim)
 		for (int i = 0; i < dim; i++)
 			result->indices[i] = i;
 	}
-	else
+	for (int i = 0, n = 0; nnz < dim && n < nnz;)
 	{
-		for (int i = 0, n = 0; n < nnz; i++)
+		const int	end = Min(i + ZEROS_SKIPPED, dim);
+
+		/* zeros mostly come in runs, and so does what is none */
+		if (end - i == ZEROS_SKIPPED && all_zero(x + i))
+			i = end;
+		for (; i < end && n < nnz; i++)
 		{
 			/* written over by the next if this is a zero */
 			result->indices[n] = i;
 			values[n] = x[i];
-			n += x[i] != 0;
+			n += magnitude(x + i) != 0;
 		}
 	}
 
@@ -469,61 +505,88 @@ SPARSEVEC_FUNCTION(vector_to_sparsevec)
 	Vector	   *v = PG_GETARG_VECTOR_P(0);
 
 	vectype_check_expected(PG_GETARG_INT32(1), v->dim);
-	PG_RETURN_POINTER(sparsevec_from_dense(v->x, v->dim));
+	PG_RETURN_POINTER(sparsevec_from_dense(v->x, v->dim, count_nonzero(v->x, v->dim)));
 }
 
 SPARSEVEC_FUNCTION(halfvec_to_sparsevec)
 {
 	HalfVector *v = PG_GETARG_HALFVEC_P(0);
 	float4	   *x = palloc(sizeof(float4) * v->dim);
+	int			nnz = 0;
 
 	vectype_check_expected(PG_GETARG_INT32(1), v->dim);
+	for (int i = 0, dim = v->dim; i < dim; i++)
+		nnz += (v->x[i] & 0x7fff) != 0;
 	simd_get()->f16_to_f32(v->x, x, v->dim);
-	PG_RETURN_POINTER(sparsevec_from_dense(x, v->dim));
+	PG_RETURN_POINTER(sparsevec_from_dense(x, v->dim, nnz));
 }
 
-/* The elements of a cast's argument with all their zeros. */
-static float4 *
-sparsevec_to_dense(const VecType *type, const SparseVector *v, int32 typmod)
+/* Error unless v fits a dense type. */
+static void
+check_dense(const VecType *type, const SparseVector *v, int32 typmod)
 {
-	float4	   *x;
-
 	vectype_check_dim(type, v->dim);
 	vectype_check_expected(typmod, v->dim);
-	x = palloc0(sizeof(float4) * v->dim);
-	for (int i = 0; i < v->nnz; i++)
-	{
-		if (unlikely(v->indices[i] < 0 || v->indices[i] >= v->dim))
-			vectype_damaged("sparsevec");
-		x[v->indices[i]] = SPARSEVEC_VALUES(v)[i];
-	}
-	return x;
+}
+
+/* Index number i of v, to write at. */
+static inline uint32
+checked_index(const SparseVector *v, int i)
+{
+	uint32		index = (uint32) v->indices[i];
+
+	if (unlikely(index >= (uint32) v->dim))
+		vectype_damaged("sparsevec");
+	return index;
 }
 
 SPARSEVEC_FUNCTION(sparsevec_to_vector)
 {
 	SparseVector *v = PG_GETARG_SPARSEVEC_P(0);
-	float4	   *x = sparsevec_to_dense(&vector_type, v, PG_GETARG_INT32(1));
+	const float4 *values = SPARSEVEC_VALUES(v);
+	Vector	   *result;
 
-	PG_RETURN_VECTOR_P(vector_from_floats(x, v->dim));
+	check_dense(&vector_type, v, PG_GETARG_INT32(1));
+	result = vector_new(v->dim);
+	for (int i = 0, nnz = v->nnz; i < nnz; i++)
+		result->x[checked_index(v, i)] = values[i];
+	PG_RETURN_VECTOR_P(result);
+}
+
+/* Error of the first value that became infinite as a half. */
+static void
+halfvec_overflow(const SparseVector *v, const uint16 *halves)
+{
+	for (int i = 0; i < v->nnz; i++)
+		if (isinf(half_to_float(halves[i])))
+			vectype_out_of_range(&halfvec_type, SPARSEVEC_VALUES(v)[i], v->indices[i] + 1);
 }
 
 SPARSEVEC_FUNCTION(sparsevec_to_halfvec)
 {
 	SparseVector *v = PG_GETARG_SPARSEVEC_P(0);
-	float4	   *x = sparsevec_to_dense(&halfvec_type, v, PG_GETARG_INT32(1));
+	uint16	   *halves = palloc(sizeof(uint16) * v->nnz);
+	HalfVector *result;
 
-	PG_RETURN_HALFVEC_P(halfvec_from_floats(x, v->dim));
+	check_dense(&halfvec_type, v, PG_GETARG_INT32(1));
+	result = halfvec_new(v->dim);
+	if (!simd_get()->f32_to_f16(SPARSEVEC_VALUES(v), halves, v->nnz))
+		halfvec_overflow(v, halves);
+	for (int i = 0, nnz = v->nnz; i < nnz; i++)
+		result->x[checked_index(v, i)] = halves[i];
+	PG_RETURN_HALFVEC_P(result);
 }
 
 SPARSEVEC_FUNCTION(sparsevec_from_array)
 {
 	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
+	const float4 *x;
 	int			dim;
 
 	vectype_check_array(&sparsevec_type, array, &dim);
 	vectype_check_expected(PG_GETARG_INT32(1), dim);
-	PG_RETURN_POINTER(sparsevec_from_dense(vectype_array_floats(array, dim), dim));
+	x = vectype_array_floats(array, dim);
+	PG_RETURN_POINTER(sparsevec_from_dense(x, dim, count_nonzero(x, dim)));
 }
 
 /* ----------
@@ -588,30 +651,39 @@ SPARSEVEC_FUNCTION(sparsevec_l2_norm)
 	PG_RETURN_FLOAT8(sparsevec_length(PG_GETARG_SPARSEVEC_P(0)));
 }
 
+/* A new value of all the elements of v but its zeros, of which there are so many. */
+static SparseVector *
+without_zeros(const SparseVector *v, int zeros)
+{
+	SparseVector *result = sparsevec_new(v->dim, v->nnz - zeros);
+	const float4 *values = SPARSEVEC_VALUES(v);
+
+	for (int i = 0, n = 0; n < result->nnz; i++)
+	{
+		result->indices[n] = v->indices[i];
+		SPARSEVEC_VALUES(result)[n] = values[i];
+		n += values[i] != 0;
+	}
+	return result;
+}
+
 /* A zero vector stays what it is; elements that become too small for float4 are left out. */
 SPARSEVEC_FUNCTION(sparsevec_l2_normalize)
 {
 	SparseVector *v = PG_GETARG_SPARSEVEC_P(0);
 	const float4 *values = SPARSEVEC_VALUES(v);
 	double		length = sparsevec_length(v);
-	int			nnz = 0;
-	SparseVector *result;
+	SparseVector *result = sparsevec_new(v->dim, v->nnz);
+	float4	   *sink = SPARSEVEC_VALUES(result);
+	int			vanished = 0;
 
-	for (int i = 0; i < v->nnz; i++)
-		nnz += (float4) (values[i] / length) != 0;
-
-	result = sparsevec_new(v->dim, nnz);
-	for (int i = 0, n = 0; n < nnz; i++)
+	memcpy(result->indices, v->indices, sizeof(int32) * v->nnz);
+	for (int i = 0, nnz = v->nnz; i < nnz; i++)
 	{
-		float4		x = (float4) (values[i] / length);
-
-		if (x != 0)
-		{
-			result->indices[n] = v->indices[i];
-			SPARSEVEC_VALUES(result)[n++] = x;
-		}
+		sink[i] = (float4) (values[i] / length);
+		vanished += sink[i] == 0;
 	}
-	PG_RETURN_POINTER(result);
+	PG_RETURN_POINTER(vanished == 0 ? result : without_zeros(result, vanished));
 }
 
 /* ----------

@@ -88,6 +88,18 @@ typedef RelFileNode VecidxLocator;
 #define vecidx_disable_path(path) ((void) (path))
 #endif
 
+/*
+ * Versions whose generic_redo() is known to read what index/wal.c writes: a
+ * block's data are fragments of offset, length and bytes, and the space between
+ * pd_lower and pd_upper is zeroed.  True of every version since 9.6; a new
+ * major version is to be looked at first.
+ */
+#if PG_VERSION_NUM < 190000
+#define VECIDX_KNOWS_GENERIC_REDO true
+#else
+#define VECIDX_KNOWS_GENERIC_REDO false
+#endif
+
 /* What the present user may do to a relation; 17 brought a privilege for it. */
 #if PG_VERSION_NUM >= 160000
 #define vecidx_owns_relation(relid) object_ownercheck(RelationRelationId, (relid), GetUserId())

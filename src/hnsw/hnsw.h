@@ -38,6 +38,15 @@ typedef struct HnswLinks
 	uint32		nodes[HNSW_MAX_LINKS_ANY];
 } HnswLinks;
 
+/* A list to be written: that of a node on level 0. */
+typedef struct HnswListChange
+{
+	uint32		node;
+	bool		done;
+	HnswLinks	old;			/* as it was read */
+	HnswLinks	links;			/* as it is to be */
+} HnswListChange;
+
 /* Where a search begins, as of now. */
 typedef struct HnswEntry
 {
@@ -89,6 +98,12 @@ struct HnswStore
 	/* Write one level's links if they are still `old`; false if not, or if the node is gone. */
 	bool		(*replace_links) (HnswStore *store, uint32 node, int level,
 								  const HnswLinks *old, const HnswLinks *links);
+
+	/*
+	 * The same for many lists of level 0, in fewer steps; says in `done` which
+	 * were written.  NULL if the store gains nothing by it.
+	 */
+	void		(*replace_many) (HnswStore *store, HnswListChange *changes, int n);
 };
 
 /* State of one search; reused from level to level and query to query. */
@@ -134,6 +149,7 @@ typedef struct HnswSelect
 	uint32		offered;		/* node that query stands for, or HNSW_INVALID_NODE; for one insert */
 	QuantQuery *base;			/* of the node whose list changes */
 	uint8	   *code;
+	HnswListChange *changes;	/* room for a node's neighbours, if the store takes many */
 } HnswSelect;
 
 extern void hnsw_select_init(HnswSelect *select, HnswStore *store, MemoryContext context);
@@ -148,7 +164,8 @@ extern void hnsw_select(HnswSelect *select, const Candidate *candidates, int n, 
 
 /*
  * Offer node to base's links.  Returns true if the links changed.  When the
- * list is full the farthest of those that only fill up gives way.
+ * list is full, the farthest of those that only fill up gives way; but for a
+ * node that the rule rejects only if that is nearer than most of those kept.
  */
 extern bool hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, int max, uint32 node);
 
@@ -157,6 +174,12 @@ extern bool hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, 
  * changes.  False if it does not (or others change it all the time).
  */
 extern bool hnsw_link_back(HnswSelect *select, HnswStore *store, uint32 neighbour, uint32 node, int level);
+
+/*
+ * The same for all of a node's neighbours on a level.  Returns how many link
+ * to it.
+ */
+extern int	hnsw_link_back_all(HnswSelect *select, HnswStore *store, const HnswLinks *links, uint32 node, int level);
 
 /*
  * Whether nodes that nothing links to are given a link.  Not under inner
@@ -268,6 +291,21 @@ typedef struct HnswDiskStore
 
 extern void hnsw_disk_store_init(HnswDiskStore *store, Relation index, HnswIndex *hnsw,
 								 MemoryContext context, bool building);
+
+/* ---- Lists of links on pages (hnsw_links.c) ---- */
+
+/* Read a list of n links. */
+extern void hnsw_links_load(const uint32 *from, int n, HnswLinks *links);
+
+/* Fill a list on a page from n nodes, the first nkept of them kept by the rule. */
+extern void hnsw_links_store(uint32 *to, const uint32 *nodes, int n, int nkept);
+extern bool hnsw_links_equal(const HnswLinks *a, const HnswLinks *b);
+
+/*
+ * Add to a change what makes the list of n links at `at`, on the page in
+ * buffer, contain these.  The caller writes how many there are.
+ */
+extern void hnsw_links_change(PageChange *change, Buffer buffer, const uint32 *at, int n, const HnswLinks *links);
 
 /* A node's adjacency page, locked; *adjacency points into it.  Checked. */
 extern Buffer hnsw_disk_adjacency(HnswDiskStore *store, uint32 node, int lockmode, HnswAdjacency *adjacency);

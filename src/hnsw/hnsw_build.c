@@ -170,8 +170,7 @@ write_upper(HnswMemStore *mem, ExtraWriter *writer, uint32 node)
 		const uint32 *from = HnswMemUpper(mem, node, l);
 
 		upper->nlinks = from[0];
-		upper->nkept = from[1];
-		memcpy(upper->links, from + 2, sizeof(uint32) * from[0]);
+		hnsw_links_store(upper->links, from + 2, from[0], from[1]);
 	}
 	where = write_extra(writer, header, size);
 	pfree(header);
@@ -225,7 +224,6 @@ write_adjacencies(BuildState *state, const HnswMetaPageData *sizes, BlockNumber 
 			to->state = HNSW_NODE_USED;
 			to->level = from->level;
 			to->nlinks = from->nlinks;
-			to->nkept = from->nkept;
 			to->tid = row->tid;
 			ItemPointerSetInvalid(&to->more);
 			ItemPointerSetInvalid(&to->upper);
@@ -233,7 +231,7 @@ write_adjacencies(BuildState *state, const HnswMetaPageData *sizes, BlockNumber 
 				to->more = more[nmore++];
 			if (from->level > 0)
 				to->upper = upper[nupper++];
-			memcpy(to->links, from->links, sizeof(uint32) * from->nlinks);
+			hnsw_links_store(to->links, from->links, from->nlinks, from->nkept);
 			at += sizes->adjacency_size;
 		}
 		((PageHeader) page)->pd_lower = at - (char *) page;

@@ -26,7 +26,7 @@
  *	 N4 it has upper links if and only if its level is above 0, in an item of
  *		its own, that level and the right size.
  * Links
- *	 L1 nkept <= nlinks <= the most for the level;
+ *	 L1 nlinks <= the most for the level;
  *	 L2 each leads to another node, and no two to the same;
  *	 L3 that node is USED (or DELETED, while vacuuming) and stands on the
  *		link's level.  Links of DELETED nodes only have to exist: nobody mends
@@ -548,21 +548,21 @@ compare_numbers(const void *a, const void *b)
 
 /* L1 to L3 for the list of one level; block and slot are those of the list. */
 static void
-check_links(HnswCheck *c, uint32 node, int level, int nlinks, int nkept, const uint32 *links,
+check_links(HnswCheck *c, uint32 node, int level, int nlinks, const uint32 *links,
 			BlockNumber block, int slot)
 {
 	bool		used = (c->nodes[node] & NODE_STATE) == HNSW_NODE_USED;
 	uint32		sorted[HNSW_MAX_LINKS_ANY];
 
-	if (nlinks > HNSW_MAX_LINKS(c->meta.m, level) || nkept > nlinks)
+	if (nlinks > HNSW_MAX_LINKS(c->meta.m, level))
 	{
-		vecidx_check_report(c->out, block, slot, "node %u has %d links on level %d, %d of them kept",
-							node, nlinks, level, nkept);
+		vecidx_check_report(c->out, block, slot, "node %u has %d links on level %d",
+							node, nlinks, level);
 		return;
 	}
 	for (int i = 0; i < nlinks; i++)
 	{
-		uint32		link = sorted[i] = links[i];
+		uint32		link = sorted[i] = HnswLinkNode(links[i]);
 		const char *problem = NULL;
 		int			state;
 
@@ -621,7 +621,7 @@ check_upper(HnswCheck *c, uint32 node, const HnswAdjacencyData *adjacency, Block
 	{
 		HnswUpperLevel upper = HnswUpperGetLevel(header, c->meta.m, level);
 
-		check_links(c, node, level, upper->nlinks, upper->nkept, upper->links, block, slot);
+		check_links(c, node, level, upper->nlinks, upper->links, block, slot);
 	}
 }
 
@@ -689,7 +689,7 @@ check_node(HnswCheck *c, uint32 node, const HnswAdjacencyData *adjacency, BlockN
 		if (ItemPointerIsValid(&adjacency->tid) || ItemPointerIsValid(&adjacency->more))
 			vecidx_check_report(c->out, block, slot, "deleted node %u has TIDs", node);
 	}
-	check_links(c, node, 0, adjacency->nlinks, adjacency->nkept, adjacency->links, block, slot);
+	check_links(c, node, 0, adjacency->nlinks, adjacency->links, block, slot);
 	check_upper(c, node, adjacency, block, slot);
 }
 

@@ -145,19 +145,19 @@ disk_score(HnswStore *base, const QuantQuery *query, const uint32 *nodes, int n,
 
 /* Raise an error unless the adjacency record can be trusted. */
 static void
-check_adjacency(HnswDiskStore *store, BlockNumber block, uint32 node, HnswAdjacency adjacency)
+check_adjacency(HnswDiskStore *store, Buffer buffer, uint32 node, HnswAdjacency adjacency)
 {
 	HnswIndex  *hnsw = store->hnsw;
 	const char *problem = NULL;
 
 	if (adjacency->state > HNSW_NODE_FREE || adjacency->state == 0)
 		problem = "no node there";
-	else if (adjacency->nlinks > HNSW_MAX_LINKS(hnsw->m, 0) || adjacency->nkept > adjacency->nlinks)
+	else if (adjacency->nlinks > HNSW_MAX_LINKS(hnsw->m, 0))
 		problem = "impossible number of links";
 	else if (adjacency->level > hnsw_max_level(hnsw->m))
 		problem = "impossible level";
 	if (unlikely(problem != NULL))
-		vecidx_corrupted(store->index, block, HnswAdjacencySlot(hnsw, node), problem);
+		vecidx_corrupted(store->index, BufferGetBlockNumber(buffer), HnswAdjacencySlot(hnsw, node), problem);
 }
 
 /* A page that stands where another of its kind should. */
@@ -168,25 +168,19 @@ check_ordinal(HnswDiskStore *store, Buffer buffer, uint32 ordinal)
 		vecidx_corrupted(store->index, BufferGetBlockNumber(buffer), -1, "page is in another page's place");
 }
 
-Buffer
-hnsw_disk_adjacency(HnswDiskStore *store, uint32 node, int lockmode, HnswAdjacency *adjacency)
+/* An adjacency page that is in use, locked. */
+static Buffer
+lock_adjacency_page(HnswDiskStore *store, uint32 ordinal, int lockmode)
 {
 	HnswIndex  *hnsw = store->hnsw;
-	uint32		ordinal;
-	int			slot;
 	PageSlot   *pageslot;
 	Buffer		buffer;
-	Page		page;
 
-	check_node(store, node);
-	ordinal = node / hnsw->adjacencies_per_page;
-	slot = node - ordinal * hnsw->adjacencies_per_page;
 	if (unlikely(ordinal >= hnsw->adjacency_memory.n))
 		vecidx_corrupted(store->index, HNSW_META_BLOCK, -1, "adjacency pages are missing");
 	pageslot = &hnsw->adjacency_memory.slots[ordinal];
 	buffer = pagemem_pin(pageslot, store->index);
 	LockBuffer(buffer, lockmode);
-	page = BufferGetPage(buffer);
 	/* once for each buffer that the page is read into: its header and end are far from the record */
 	if (pageslot->checked != buffer)
 	{
@@ -194,11 +188,56 @@ hnsw_disk_adjacency(HnswDiskStore *store, uint32 node, int lockmode, HnswAdjacen
 		check_ordinal(store, buffer, ordinal);
 		pageslot->checked = pageslot->buffer;
 	}
-	*adjacency = HnswPageGetAdjacency(page, hnsw, slot);
-	if (unlikely((char *) *adjacency + hnsw->adjacency_size > page + ((PageHeader) page)->pd_lower))
-		vecidx_corrupted(store->index, pageslot->block, slot, "no node there");
-	check_adjacency(store, pageslot->block, node, *adjacency);
 	return buffer;
+}
+
+/* A node's record on its page, checked. */
+static HnswAdjacency
+adjacency_on_page(HnswDiskStore *store, Buffer buffer, uint32 node)
+{
+	HnswIndex  *hnsw = store->hnsw;
+	Page		page = BufferGetPage(buffer);
+	HnswAdjacency adjacency = HnswPageGetAdjacency(page, hnsw, HnswAdjacencySlot(hnsw, node));
+
+	if (unlikely((char *) adjacency + hnsw->adjacency_size > page + ((PageHeader) page)->pd_lower))
+		vecidx_corrupted(store->index, BufferGetBlockNumber(buffer), HnswAdjacencySlot(hnsw, node), "no node there");
+	check_adjacency(store, buffer, node, adjacency);
+	return adjacency;
+}
+
+Buffer
+hnsw_disk_adjacency(HnswDiskStore *store, uint32 node, int lockmode, HnswAdjacency *adjacency)
+{
+	Buffer		buffer;
+
+	check_node(store, node);
+	buffer = lock_adjacency_page(store, node / store->hnsw->adjacencies_per_page, lockmode);
+	*adjacency = adjacency_on_page(store, buffer, node);
+	return buffer;
+}
+
+static bool
+in_extents(const HnswExtentMap *map, BlockNumber block)
+{
+	for (uint32 i = 0; i < map->nextents; i++)
+	{
+		uint32		end = i + 1 < map->nextents ? map->extents[i + 1].first_ordinal : map->npages;
+
+		if (block - map->extents[i].first_block < end - map->extents[i].first_ordinal)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whether an extra page could be there.  Asked before the page is locked: a
+ * damaged pointer, or what the free space map has kept from before a crash, may
+ * lead to a page that this backend has locked already, or must not wait for.
+ */
+static bool
+may_be_extra(const HnswIndex *hnsw, BlockNumber block)
+{
+	return block != HNSW_META_BLOCK && !in_extents(&hnsw->codes, block) && !in_extents(&hnsw->adjacencies, block);
 }
 
 Buffer
@@ -219,6 +258,8 @@ hnsw_disk_extra_item(HnswDiskStore *store, ItemPointer where, HnswExtraKind kind
 		if (block >= store->hnsw->nblocks)
 			vecidx_corrupted(store->index, block, offset, "extra page does not exist");
 	}
+	if (unlikely(!may_be_extra(store->hnsw, block)))
+		vecidx_corrupted(store->index, block, offset, "page is of another kind than expected");
 	buffer = vecidx_read(store->index, block, lockmode, VECIDX_PAGE_EXTRA, HNSW_VERSION);
 	page = BufferGetPage(buffer);
 	if (offset < FirstOffsetNumber || offset > PageGetMaxOffsetNumber(page))
@@ -261,7 +302,7 @@ upper_level(HnswDiskStore *store, void *item, ItemPointer where, int level)
 		vecidx_corrupted(store->index, ItemPointerGetBlockNumberNoCheck(where),
 						 ItemPointerGetOffsetNumberNoCheck(where), "upper level is missing");
 	upper = HnswUpperGetLevel(item, store->hnsw->m, level);
-	if (upper->nlinks > store->hnsw->m || upper->nkept > upper->nlinks)
+	if (upper->nlinks > store->hnsw->m)
 		vecidx_corrupted(store->index, ItemPointerGetBlockNumberNoCheck(where),
 						 ItemPointerGetOffsetNumberNoCheck(where), "impossible number of links");
 	return upper;
@@ -287,15 +328,15 @@ disk_get_links(HnswStore *base, uint32 node, int level, HnswLinks *links)
 	HnswAdjacency adjacency;
 	Buffer		buffer = hnsw_disk_adjacency(store, node, BUFFER_LOCK_SHARE, &adjacency);
 	int			state = adjacency->state;
+	int			n = 0;
+	uint32		copy[HNSW_MAX_LINKS_ANY];
 
-	links->n = links->nkept = 0;
 	if (state == HNSW_NODE_FREE)
 		 /* nothing leads from here */ ;
 	else if (level == 0)
 	{
-		links->n = adjacency->nlinks;
-		links->nkept = adjacency->nkept;
-		memcpy(links->nodes, adjacency->links, sizeof(uint32) * links->n);
+		n = adjacency->nlinks;
+		memcpy(copy, adjacency->links, sizeof(uint32) * n);
 	}
 	else if (level <= adjacency->level)
 	{
@@ -304,12 +345,12 @@ disk_get_links(HnswStore *base, uint32 node, int level, HnswLinks *links)
 												 node, BUFFER_LOCK_SHARE, &item);
 		HnswUpperLevel upper = upper_level(store, item, &adjacency->upper, level);
 
-		links->n = upper->nlinks;
-		links->nkept = upper->nkept;
-		memcpy(links->nodes, upper->links, sizeof(uint32) * links->n);
+		n = upper->nlinks;
+		memcpy(copy, upper->links, sizeof(uint32) * n);
 		UnlockReleaseBuffer(extra);
 	}
 	UnlockReleaseBuffer(buffer);
+	hnsw_links_load(copy, n, links);
 	return state;
 }
 
@@ -560,11 +601,11 @@ ensure_extents(HnswDiskStore *store, Buffer metabuffer)
 	bool		more_codes;
 	bool		more_adjacencies;
 
-	if (last_node >= HNSW_INVALID_NODE)
+	if (last_node >= HNSW_NODE_LIMIT)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("index \"%s\" cannot hold more than %u nodes",
-						RelationGetRelationName(store->index), HNSW_INVALID_NODE - 1)));
+						RelationGetRelationName(store->index), HNSW_NODE_LIMIT)));
 
 	for (;;)
 	{
@@ -678,7 +719,7 @@ try_extra_page(HnswDiskStore *store, BlockNumber block, Size need, Size *free)
 
 	*free = 0;
 	/* both hints may be stale, and after a crash worse */
-	if (block == HNSW_META_BLOCK || block >= RelationGetNumberOfBlocks(store->index))
+	if (!may_be_extra(store->hnsw, block) || block >= RelationGetNumberOfBlocks(store->index))
 		return InvalidBuffer;
 	buffer = ReadBuffer(store->index, block);
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
@@ -774,10 +815,39 @@ make_upper(HnswDiskStore *store, uint32 node, int level, const HnswLinks *links,
 		HnswUpperLevel upper = HnswUpperGetLevel(header, m, l);
 
 		upper->nlinks = links[l].n;
-		upper->nkept = links[l].nkept;
-		memcpy(upper->links, links[l].nodes, sizeof(uint32) * links[l].n);
+		hnsw_links_store(upper->links, links[l].nodes, links[l].n, links[l].nkept);
 	}
 	return header;
+}
+
+/*
+ * The new node's record, at its place on a page that has others.  Pointers to
+ * items that are not there may have any block number: leave them as they are.
+ */
+static void
+fill_adjacency(HnswDiskStore *store, HnswAdjacency adjacency, const HnswAdjacencyData *present,
+			   ItemPointer tid, int level, const HnswLinks *links)
+{
+	memset(adjacency, 0, store->hnsw->adjacency_size);
+	if (present != NULL && !ItemPointerIsValid(&present->upper))
+		adjacency->upper = present->upper;
+	if (present != NULL && !ItemPointerIsValid(&present->more))
+		adjacency->more = present->more;
+	adjacency->state = HNSW_NODE_USED;
+	adjacency->level = level;
+	adjacency->tid = *tid;
+	adjacency->nlinks = links[0].n;
+	hnsw_links_store(adjacency->links, links[0].nodes, links[0].n, links[0].nkept);
+}
+
+/* Note in a change that a page's records end here, if they ended before it. */
+static void
+write_end(PageChange *change, Buffer buffer, Size end)
+{
+	uint16		lower = (uint16) end;
+
+	if (((PageHeader) BufferGetPage(buffer))->pd_lower < end)
+		page_change_write(change, buffer, offsetof(PageHeaderData, pd_lower), &lower, sizeof(lower));
 }
 
 static uint32
@@ -792,7 +862,12 @@ disk_create_node(HnswStore *base, const uint8 *code, ItemPointer tid,
 	Buffer		extra = InvalidBuffer;
 	HnswAdjacency adjacency;
 	bool		fresh_adjacency;
-	Size		end;
+	Size		offset;
+	union
+	{
+		HnswAdjacencyData data;
+		char		bytes[HNSW_ADJACENCY_SIZE(HNSW_MAX_M, 0)];
+	}			record;
 
 	for (;;)
 	{
@@ -827,29 +902,28 @@ disk_create_node(HnswStore *base, const uint8 *code, ItemPointer tid,
 	page_change_begin(&change, store->index, store->building);
 
 	/* code */
-	page = page_change_register(&change, place.code, place.new_code_page);
+	offset = locate_code(hnsw, place.node).offset;
 	if (place.new_code_page)
-		vecidx_page_init(page, VECIDX_PAGE_CODE, HNSW_VERSION, place.node / hnsw->codes_per_page);
 	{
-		RecordRef	ref = locate_code(hnsw, place.node);
-
-		memcpy(page + ref.offset, code, hnsw->code_size);
-		end = ref.offset + hnsw->code_size;
-		if (((PageHeader) page)->pd_lower < end)
-			((PageHeader) page)->pd_lower = end;
+		page = page_change_register(&change, place.code, true);
+		vecidx_page_init(page, VECIDX_PAGE_CODE, HNSW_VERSION, place.node / hnsw->codes_per_page);
+		memcpy(page + offset, code, hnsw->code_size);
+		((PageHeader) page)->pd_lower = offset + hnsw->code_size;
+	}
+	else
+	{
+		write_end(&change, place.code, offset + hnsw->code_size);
+		page_change_write(&change, place.code, offset, code, hnsw->code_size);
 	}
 
 	/* adjacency */
-	fresh_adjacency = vecidx_page_problem(BufferGetPage(place.adjacency), VECIDX_PAGE_FREE, HNSW_VERSION) == NULL;
-	page = page_change_register(&change, place.adjacency, fresh_adjacency);
-	if (fresh_adjacency)
-		vecidx_page_init(page, VECIDX_PAGE_ADJACENCY, HNSW_VERSION, place.node / hnsw->adjacencies_per_page);
+	page = BufferGetPage(place.adjacency);
 	adjacency = HnswPageGetAdjacency(page, hnsw, HnswAdjacencySlot(hnsw, place.node));
-	end = (char *) adjacency + hnsw->adjacency_size - (char *) page;
-	if (((PageHeader) page)->pd_lower < end)
-		((PageHeader) page)->pd_lower = end;
+	offset = (char *) adjacency - (char *) page;
+	fresh_adjacency = vecidx_page_problem(page, VECIDX_PAGE_FREE, HNSW_VERSION) == NULL;
+	fill_adjacency(store, &record.data, fresh_adjacency ? NULL : adjacency, tid, level, links);
 
-	/* metapage */
+	/* the metapage's part of it, while the record that was free is still there */
 	if (BufferIsValid(place.meta))
 	{
 		HnswMetaPage meta = HnswPageGetMeta(page_change_register(&change, place.meta, false));
@@ -868,22 +942,28 @@ disk_create_node(HnswStore *base, const uint8 *code, ItemPointer tid,
 		}
 	}
 
-	memset(adjacency, 0, hnsw->adjacency_size);
-	adjacency->state = HNSW_NODE_USED;
-	adjacency->level = level;
-	adjacency->nlinks = links[0].n;
-	adjacency->nkept = links[0].nkept;
-	memcpy(adjacency->links, links[0].nodes, sizeof(uint32) * links[0].n);
-	adjacency->tid = *tid;
-	ItemPointerSetInvalid(&adjacency->more);
-	ItemPointerSetInvalid(&adjacency->upper);
-	if (level > 0)
+	if (!fresh_adjacency && level == 0)
 	{
-		Size		size;
-		void	   *item = make_upper(store, place.node, level, links, &size);
+		write_end(&change, place.adjacency, offset + hnsw->adjacency_size);
+		page_change_write(&change, place.adjacency, offset, &record, hnsw->adjacency_size);
+	}
+	else
+	{
+		/* before the extra page: replay takes them in this order, as scans do */
+		page = page_change_register(&change, place.adjacency, fresh_adjacency);
+		if (fresh_adjacency)
+			vecidx_page_init(page, VECIDX_PAGE_ADJACENCY, HNSW_VERSION, place.node / hnsw->adjacencies_per_page);
+		if (level > 0)
+		{
+			Size		size;
+			void	   *item = make_upper(store, place.node, level, links, &size);
 
-		adjacency->upper = put_extra(store, &change, extra, item, size);
-		pfree(item);
+			record.data.upper = put_extra(store, &change, extra, item, size);
+			pfree(item);
+		}
+		memcpy(page + offset, &record, hnsw->adjacency_size);
+		if (((PageHeader) page)->pd_lower < offset + hnsw->adjacency_size)
+			((PageHeader) page)->pd_lower = offset + hnsw->adjacency_size;
 	}
 	page_change_commit(&change);
 
@@ -902,11 +982,16 @@ disk_create_node(HnswStore *base, const uint8 *code, ItemPointer tid,
 	return place.node;
 }
 
-static bool
-same_links(int n, int nkept, const uint32 *nodes, const HnswLinks *links)
+/* Add to a change what makes a node's list on level 0 contain these links. */
+static void
+change_adjacency(PageChange *change, Buffer buffer, HnswAdjacency adjacency, const HnswLinks *links)
 {
-	return n == links->n && nkept == links->nkept &&
-		memcmp(nodes, links->nodes, sizeof(uint32) * n) == 0;
+	uint8		n = links->n;
+	int			before = adjacency->nlinks;
+
+	hnsw_links_change(change, buffer, adjacency->links, before, links);
+	if (n != before)
+		page_change_write(change, buffer, (char *) &adjacency->nlinks - (char *) BufferGetPage(buffer), &n, sizeof(n));
 }
 
 static bool
@@ -917,24 +1002,18 @@ disk_replace_links(HnswStore *base, uint32 node, int level,
 	HnswAdjacency adjacency;
 	Buffer		buffer = hnsw_disk_adjacency(store, node, BUFFER_LOCK_EXCLUSIVE, &adjacency);
 	PageChange	change;
+	HnswLinks	present;
 	bool		done = false;
 
 	if (adjacency->state == HNSW_NODE_FREE || level > adjacency->level)
 		 /* not the node it was */ ;
 	else if (level == 0)
 	{
-		if (same_links(adjacency->nlinks, adjacency->nkept, adjacency->links, old))
+		hnsw_links_load(adjacency->links, adjacency->nlinks, &present);
+		if (hnsw_links_equal(&present, old))
 		{
-			Page		page;
-
 			page_change_begin(&change, store->index, store->building);
-			page = page_change_register(&change, buffer, false);
-			adjacency = HnswPageGetAdjacency(page, store->hnsw, HnswAdjacencySlot(store->hnsw, node));
-			adjacency->nlinks = links->n;
-			adjacency->nkept = links->nkept;
-			memcpy(adjacency->links, links->nodes, sizeof(uint32) * links->n);
-			memset(adjacency->links + links->n, 0,
-				   sizeof(uint32) * (HNSW_MAX_LINKS(store->hnsw->m, 0) - links->n));
+			change_adjacency(&change, buffer, adjacency, links);
 			page_change_commit(&change);
 			done = true;
 		}
@@ -947,18 +1026,14 @@ disk_replace_links(HnswStore *base, uint32 node, int level,
 												 BUFFER_LOCK_EXCLUSIVE, &item);
 		HnswUpperLevel upper = upper_level(store, item, &where, level);
 
-		if (same_links(upper->nlinks, upper->nkept, upper->links, old))
+		hnsw_links_load(upper->links, upper->nlinks, &present);
+		if (hnsw_links_equal(&present, old))
 		{
-			Page		page;
+			uint16		n = links->n;
 
 			page_change_begin(&change, store->index, store->building);
-			page = page_change_register(&change, extra, false);
-			item = PageGetItem(page, PageGetItemId(page, ItemPointerGetOffsetNumber(&where)));
-			upper = HnswUpperGetLevel(item, store->hnsw->m, level);
-			upper->nlinks = links->n;
-			upper->nkept = links->nkept;
-			memcpy(upper->links, links->nodes, sizeof(uint32) * links->n);
-			memset(upper->links + links->n, 0, sizeof(uint32) * (store->hnsw->m - links->n));
+			hnsw_links_change(&change, extra, upper->links, upper->nlinks, links);
+			page_change_write(&change, extra, (char *) &upper->nlinks - (char *) BufferGetPage(extra), &n, sizeof(n));
 			page_change_commit(&change);
 			done = true;
 		}
@@ -966,6 +1041,82 @@ disk_replace_links(HnswStore *base, uint32 node, int level,
 	}
 	UnlockReleaseBuffer(buffer);
 	return done;
+}
+
+/* A change of a list and its place in the array that it came in. */
+typedef struct ListOrder
+{
+	uint32		node;
+	int			i;
+} ListOrder;
+
+static int
+compare_list_order(const void *a, const void *b)
+{
+	uint32		x = ((const ListOrder *) a)->node;
+	uint32		y = ((const ListOrder *) b)->node;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * As many lists to a record as lie on the pages that a record can have.  The
+ * pages are locked (and replayed) in the order of their ordinals.
+ */
+static void
+disk_replace_many(HnswStore *base, HnswListChange *changes, int n)
+{
+	HnswDiskStore *store = (HnswDiskStore *) base;
+	uint32		per_page = store->hnsw->adjacencies_per_page;
+	ListOrder	order[HNSW_MAX_LINKS_ANY];
+	int			next = 0;
+
+	Assert(n <= HNSW_MAX_LINKS_ANY);
+	for (int i = 0; i < n; i++)
+	{
+		/* now, because it may want the metapage */
+		check_node(store, changes[i].node);
+		changes[i].done = false;
+		order[i].node = changes[i].node;
+		order[i].i = i;
+	}
+	qsort(order, n, sizeof(ListOrder), compare_list_order);
+
+	while (next < n)
+	{
+		Buffer		buffers[MAX_GENERIC_XLOG_PAGES];
+		int			nbuffers = 0;
+		uint32		ordinal = 0;
+		PageChange	change;
+
+		CHECK_FOR_INTERRUPTS();
+		page_change_begin(&change, store->index, store->building);
+		for (; next < n; next++)
+		{
+			HnswListChange *list = &changes[order[next].i];
+			HnswAdjacency adjacency;
+			HnswLinks	present;
+
+			if (nbuffers == 0 || list->node / per_page != ordinal)
+			{
+				if (nbuffers == MAX_GENERIC_XLOG_PAGES)
+					break;
+				ordinal = list->node / per_page;
+				buffers[nbuffers++] = lock_adjacency_page(store, ordinal, BUFFER_LOCK_EXCLUSIVE);
+			}
+			adjacency = adjacency_on_page(store, buffers[nbuffers - 1], list->node);
+			if (adjacency->state == HNSW_NODE_FREE)
+				continue;
+			hnsw_links_load(adjacency->links, adjacency->nlinks, &present);
+			if (!hnsw_links_equal(&present, &list->old))
+				continue;
+			change_adjacency(&change, buffers[nbuffers - 1], adjacency, &list->links);
+			list->done = true;
+		}
+		page_change_commit(&change);
+		while (nbuffers > 0)
+			UnlockReleaseBuffer(buffers[--nbuffers]);
+	}
 }
 
 /* A new chunk in front of a node's chain, with its first TID; adjacency page locked. */
@@ -1011,12 +1162,12 @@ append_to_chunk(HnswDiskStore *store, uint32 node, ItemPointer where, ItemPointe
 	if (chunk->ntids < chunk->capacity)
 	{
 		PageChange	change;
-		Page		page;
+		char	   *page = BufferGetPage(extra);
+		uint16		ntids = chunk->ntids + 1;
 
 		page_change_begin(&change, store->index, store->building);
-		page = page_change_register(&change, extra, false);
-		chunk = (HnswTidChunk) PageGetItem(page, PageGetItemId(page, ItemPointerGetOffsetNumber(where)));
-		chunk->tids[chunk->ntids++] = *tid;
+		page_change_write(&change, extra, (char *) &chunk->tids[chunk->ntids] - page, tid, sizeof(*tid));
+		page_change_write(&change, extra, (char *) &chunk->ntids - page, &ntids, sizeof(ntids));
 		page_change_commit(&change);
 		capacity = 0;
 	}
@@ -1060,9 +1211,7 @@ disk_add_tid(HnswStore *base, uint32 node, const uint8 *code, ItemPointer tid)
 		PageChange	change;
 
 		page_change_begin(&change, store->index, store->building);
-		adjacency = HnswPageGetAdjacency(page_change_register(&change, buffer, false), hnsw,
-										 HnswAdjacencySlot(hnsw, node));
-		adjacency->tid = *tid;
+		page_change_write(&change, buffer, (char *) &adjacency->tid - (char *) BufferGetPage(buffer), tid, sizeof(*tid));
 		page_change_commit(&change);
 	}
 	else if (!ItemPointerIsValid(&adjacency->more))
@@ -1128,6 +1277,7 @@ hnsw_disk_store_init(HnswDiskStore *store, Relation index, HnswIndex *hnsw,
 	store->store.create_node = disk_create_node;
 	store->store.add_tid = disk_add_tid;
 	store->store.replace_links = disk_replace_links;
+	store->store.replace_many = disk_replace_many;
 	store->index = index;
 	store->hnsw = hnsw;
 	store->building = building;

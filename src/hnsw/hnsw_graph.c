@@ -183,6 +183,9 @@ hnsw_select_init(HnswSelect *select, HnswStore *store, MemoryContext context)
 	select->base = vecidx_alloc_aligned(context, store->quantizer->query_size);
 	select->offered = HNSW_INVALID_NODE;
 	select->code = MemoryContextAllocZero(context, store->quantizer->code_size + SIMD_SLACK);
+	select->changes = NULL;
+	if (store->replace_many != NULL)
+		select->changes = MemoryContextAlloc(context, sizeof(HnswListChange) * HNSW_MAX_LINKS(store->m, 0));
 }
 
 /* Prepare a stored node as a query. */
@@ -240,19 +243,22 @@ hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, int max, uin
 	float		dist[HNSW_MAX_LINKS_ANY + 1];	/* from base */
 	bool		kept[HNSW_MAX_LINKS_ANY + 1];
 	int			drop = -1;
+	int			out = 0;
 
 	for (int i = 0; i < n; i++)
-	{
 		if (links->nodes[i] == node)
 			return false;
-		nodes[i] = links->nodes[i];
-		kept[i] = i < links->nkept;
-	}
-	nodes[n] = node;
-	kept[n] = true;
 
+	/* the newcomer, the kept ones, those that fill up */
+	nodes[0] = node;
+	kept[0] = true;
+	for (int i = 1; i <= n; i++)
+	{
+		nodes[i] = links->nodes[i - 1];
+		kept[i] = i <= links->nkept;
+	}
 	query_from_node(select, base, select->base);
-	store->score(store, select->base, nodes, n + 1, dist, NULL);
+	store->score(store, select->base, nodes, links->nkept + 1, dist, NULL);
 
 	/*
 	 * What the rule says of the others was settled when they came; only the
@@ -261,26 +267,39 @@ hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, int max, uin
 	 */
 	if (links->nkept > 0)
 	{
-		float		between[HNSW_MAX_LINKS_ANY];
+		float		between[HNSW_MAX_LINKS_ANY + 1];
 
 		if (select->offered != node)
 		{
 			query_from_node(select, node, select->query);
 			select->offered = node;
 		}
-		store->score(store, select->query, nodes, links->nkept, between, NULL);
-		for (int i = 0; i < links->nkept; i++)
-			if (dist[i] <= dist[n] && between[i] <= dist[n])
-				kept[n] = false;
-		if (kept[n])
-			for (int i = 0; i < links->nkept; i++)
-				if (dist[i] > dist[n] && between[i] <= dist[i])
+		store->score(store, select->query, nodes + 1, links->nkept, between + 1, NULL);
+		for (int i = 1; i <= links->nkept; i++)
+			if (dist[i] <= dist[0] && between[i] <= dist[0])
+				kept[0] = false;
+		if (kept[0])
+			for (int i = 1; i <= links->nkept; i++)
+				if (dist[i] > dist[0] && between[i] <= dist[i])
 					kept[i] = false;
 	}
 
 	if (n >= max)
 	{
+		if (!kept[0])
+		{
+			int			nearer = 0;
+
+			/* one that fills up for another gains nothing unless it is near */
+			for (int i = 1; i <= links->nkept; i++)
+				nearer += dist[i] < dist[0];
+			if (nearer > links->nkept / 3)
+				return false;
+		}
 		/* the farthest of those that only fill up; else the farthest */
+		if (links->nkept < n)
+			store->score(store, select->base, nodes + 1 + links->nkept, n - links->nkept,
+						 dist + 1 + links->nkept, NULL);
 		for (int i = 0; i <= n; i++)
 		{
 			if (drop < 0 ||
@@ -288,22 +307,32 @@ hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, int max, uin
 				(kept[drop] == kept[i] && dist[i] > dist[drop]))
 				drop = i;
 		}
-		if (drop == n)
-		{
-			/* the list is as it was: the newcomer covers nothing if it is not kept */
-			return false;
-		}
+		if (drop == 0)
+			return false;		/* the list is as it was: one that is not kept covers nothing */
 	}
 
-	links->n = 0;
 	for (int i = 0; i <= n; i++)
 		if (i != drop && kept[i])
-			links->nodes[links->n++] = nodes[i];
-	links->nkept = links->n;
+			links->nodes[out++] = nodes[i];
+	links->nkept = out;
 	for (int i = 0; i <= n; i++)
 		if (i != drop && !kept[i])
-			links->nodes[links->n++] = nodes[i];
+			links->nodes[out++] = nodes[i];
+	links->n = out;
 	return true;
+}
+
+/* What node makes of a neighbour's list; false if it stays as it is. */
+static bool
+change_list(HnswSelect *select, HnswStore *store, uint32 neighbour, uint32 node, int level,
+			HnswLinks *old, HnswLinks *links)
+{
+	if (store->get_links(store, neighbour, level, old) != HNSW_NODE_USED)
+		return false;
+	links->n = old->n;
+	links->nkept = old->nkept;
+	memcpy(links->nodes, old->nodes, sizeof(uint32) * old->n);
+	return hnsw_links_offer(select, neighbour, links, HNSW_MAX_LINKS(store->m, level), node);
 }
 
 bool
@@ -315,18 +344,45 @@ hnsw_link_back(HnswSelect *select, HnswStore *store, uint32 neighbour, uint32 no
 		HnswLinks	links;
 
 		CHECK_FOR_INTERRUPTS();
-		if (store->get_links(store, neighbour, level, &old) != HNSW_NODE_USED)
-			return false;
-		links.n = old.n;
-		links.nkept = old.nkept;
-		memcpy(links.nodes, old.nodes, sizeof(uint32) * old.n);
-		if (!hnsw_links_offer(select, neighbour, &links, HNSW_MAX_LINKS(store->m, level), node))
+		if (!change_list(select, store, neighbour, node, level, &old, &links))
 			return false;
 		if (store->replace_links(store, neighbour, level, &old, &links))
 			return true;
 	}
 	/* others won every time */
 	return false;
+}
+
+int
+hnsw_link_back_all(HnswSelect *select, HnswStore *store, const HnswLinks *links, uint32 node, int level)
+{
+	HnswListChange *changes = select->changes;
+	int			accepted = 0;
+	int			n = 0;
+
+	if (level > 0 || store->replace_many == NULL)
+	{
+		for (int i = 0; i < links->n; i++)
+			accepted += hnsw_link_back(select, store, links->nodes[i], node, level);
+		return accepted;
+	}
+
+	for (int i = 0; i < links->n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		changes[n].node = links->nodes[i];
+		n += change_list(select, store, links->nodes[i], node, level, &changes[n].old, &changes[n].links);
+	}
+	store->replace_many(store, changes, n);
+	for (int i = 0; i < n; i++)
+	{
+		/* where somebody else was quicker, once more by itself */
+		if (changes[i].done)
+			accepted++;
+		else
+			accepted += hnsw_link_back(select, store, changes[i].node, node, level);
+	}
+	return accepted;
 }
 
 void

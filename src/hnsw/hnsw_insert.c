@@ -229,10 +229,8 @@ retry:
 	node = store->create_node(store, inserter->code, tid, level, inserter->links, false);
 	for (int l = top; l >= 0; l--)
 	{
-		int			accepted = 0;
+		int			accepted = hnsw_link_back_all(&inserter->select, store, &inserter->links[l], node, l);
 
-		for (int i = 0; i < inserter->links[l].n; i++)
-			accepted += hnsw_link_back(&inserter->select, store, inserter->links[l].nodes[i], node, l);
 		if (l == 0 && accepted == 0)
 			hnsw_link_orphan(&inserter->select, store, node);
 	}

@@ -327,7 +327,7 @@ grown(uint32 capacity, Size least)
 static uint32
 max_nodes(const HnswMemStore *store)
 {
-	return Min(store->budget / node_bytes(store->store.quantizer, store->store.m), (Size) HNSW_INVALID_NODE - 1);
+	return Min(store->budget / node_bytes(store->store.quantizer, store->store.m), (Size) HNSW_NODE_LIMIT - 1);
 }
 
 bool

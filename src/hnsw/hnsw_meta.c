@@ -96,7 +96,7 @@ hnsw_meta_problem(const HnswMetaPageData *meta)
 	if (!extent_map_sound(&meta->codes) || !extent_map_sound(&meta->adjacencies) ||
 		meta->code_pages > meta->codes.npages)
 		return "metapage holds impossible extents";
-	if ((uint64) meta->code_pages * meta->codes_per_page >= HNSW_INVALID_NODE)
+	if ((uint64) meta->code_pages * meta->codes_per_page >= HNSW_NODE_LIMIT)
 		return "metapage holds an impossible number of nodes";
 	if (meta->ncentre_blocks !=
 		(meta->has_centre ? (meta->dim + HNSW_CENTRE_PER_PAGE - 1) / HNSW_CENTRE_PER_PAGE : 0) ||

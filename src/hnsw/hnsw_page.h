@@ -19,6 +19,15 @@
 
 /* A node is a number; code record and adjacency record follow from it. */
 #define HNSW_INVALID_NODE PG_UINT32_MAX
+#define HNSW_NODE_LIMIT ((uint32) 1 << 31)	/* numbers are below: the top bit of a link is not the node's */
+
+/*
+ * A link on disk is the node it leads to, with this bit set if the selection
+ * rule kept it; the others only fill up.  A list is in no order, so that
+ * taking one link in changes four bytes of it.
+ */
+#define HNSW_LINK_KEPT ((uint32) 1 << 31)
+#define HnswLinkNode(link) ((link) & ~HNSW_LINK_KEPT)
 
 #define HNSW_MIN_M 2
 #define HNSW_MAX_M 100
@@ -111,19 +120,19 @@ typedef HnswMetaPageData *HnswMetaPage;
 
 /*
  * Adjacency record: fixed size (adjacency_size), from PageGetContents on.
- * links[] are those of level 0: first nkept that the selection rule kept,
- * then those that only fill up.
+ * links[] are those of level 0.  What most nodes have lies together, from tid
+ * on, so that a new one is written in one piece.
  */
 typedef struct HnswAdjacencyData
 {
+	uint16		unused1;
+	ItemPointerData upper;		/* upper links, valid iff level > 0 */
+	ItemPointerData more;		/* chunk with further TIDs, or invalid */
+	ItemPointerData tid;		/* first heap TID; invalid when taken away */
 	uint8		state;			/* HNSW_NODE_* */
 	uint8		level;			/* top level of the node */
 	uint8		nlinks;
-	uint8		nkept;
-	ItemPointerData tid;		/* first heap TID; invalid when taken away */
-	ItemPointerData more;		/* chunk with further TIDs, or invalid */
-	ItemPointerData upper;		/* upper links, valid iff level > 0 */
-	uint16		unused;
+	uint8		unused2;
 	uint32		links[FLEXIBLE_ARRAY_MEMBER];
 } HnswAdjacencyData;
 
@@ -140,7 +149,7 @@ StaticAssertDecl(offsetof(HnswAdjacencyData, links) == 24, "adjacency header is 
 typedef struct HnswUpperLevelData
 {
 	uint16		nlinks;
-	uint16		nkept;
+	uint16		unused;
 	uint32		links[FLEXIBLE_ARRAY_MEMBER];
 } HnswUpperLevelData;
 

@@ -181,7 +181,7 @@ sub impossible_link
 	my $size = unpack('V', substr($$file, 24 + 40, 4));
 	my $lower = unpack('v', substr($$file, $block * $BLOCK + 12, 2));
 	my @used = grep {
-		my ($state, $level, $nlinks) = unpack('CCC', substr($$file, $block * $BLOCK + 24 + $_ * $size, 3));
+		my ($state, $level, $nlinks) = unpack('CCC', substr($$file, $block * $BLOCK + 24 + $_ * $size + 20, 3));
 		$state == 1 && $nlinks > 0
 	} 0 .. int(($lower - 24) / $size) - 1;
 	return unless @used;
@@ -199,10 +199,28 @@ sub adjacency_header
 	my $size = unpack('V', substr($$file, 24 + 40, 4));
 	my $lower = unpack('v', substr($$file, $block * $BLOCK + 12, 2));
 	my $slot = rnd(int(($lower - 24) / $size));
-	my $at = rnd(22);
+	my $at = 2 + rnd(21);
 
 	substr($$file, $block * $BLOCK + 24 + $slot * $size + $at, 1) = chr(pick(0, 1, 2, 3, 255, rnd(256)));
 	return "block $block slot $slot: header byte $at";
+}
+
+# a pointer to items that leads to a page which its follower has locked: the
+# metapage, or the very one
+sub pointer_home
+{
+	my $file = shift;
+	my $block = pick(blocks_of($file, 'adjacency'));
+	my $size = unpack('V', substr($$file, 24 + 40, 4));
+	my $lower = unpack('v', substr($$file, $block * $BLOCK + 12, 2));
+	my @used = grep { unpack('C', substr($$file, $block * $BLOCK + 24 + $_ * $size + 20, 1)) == 1 } 0 .. int(($lower - 24) / $size) - 1;
+	return unless @used;
+	my $slot = pick(@used);
+	my $at = pick(2, 8);
+	my $to = pick(0, $block);
+
+	substr($$file, $block * $BLOCK + 24 + $slot * $size + $at, 6) = item_pointer($to, 1 + rnd(3));
+	return ("block $block slot $slot: " . ($at == 2 ? 'upper links' : 'TIDs') . " in block $to", 1);
 }
 
 # The chunk of a chain points back to itself or to one before it.
@@ -302,7 +320,7 @@ my @MUTATIONS = (
 	\&random_bytes, \&random_page, \&bit_flip, \&zeroed_page, \&swapped_pages, \&copied_page,
 	\&wrong_links, \&impossible_link, \&adjacency_header, \&ring, \&ring, \&item_bytes, \&line_pointer,
 	\&page_header, \&special_area, \&meta_field, \&meta_field, \&truncated_file,
-	\&wrong_links, \&adjacency_header);
+	\&wrong_links, \&adjacency_header, \&pointer_home);
 
 # ---- The server and its tables ----
 

@@ -11,7 +11,12 @@ pagemem_pin(PageSlot *slot, Relation index)
 {
 	Buffer		buffer;
 
-	if (slot->buffer > 0 &&
+	/*
+	 * Pinning a remembered buffer does not count as a use of it (in
+	 * ReadRecentBuffer's implementation), so where uses are few it is looked up:
+	 * the page would be evicted, and refused by pagemem_peek() until then.
+	 */
+	if (slot->buffer > 0 && pagemem_in_use(GetBufferDescriptor(slot->buffer - 1)) &&
 		ReadRecentBuffer(vecidx_locator(index), MAIN_FORKNUM, slot->block, slot->buffer))
 		return slot->buffer;
 	buffer = ReadBuffer(index, slot->block);

@@ -49,6 +49,12 @@ typedef struct PageMemory
 #define PAGEMEM_MIN_USAGE 2
 
 static inline bool
+pagemem_in_use(BufferDesc *desc)
+{
+	return BUF_STATE_GET_USAGECOUNT(pg_atomic_read_u32(&desc->state)) >= PAGEMEM_MIN_USAGE;
+}
+
+static inline bool
 pagemem_holds(BufferDesc *desc, const BufferTag *tag)
 {
 	uint32		state = pg_atomic_read_u32(&desc->state);

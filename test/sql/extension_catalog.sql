@@ -11,11 +11,11 @@ WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e' AND extname = 'vec
 -- kinds of objects
 SELECT DISTINCT classid::regclass::text COLLATE "C" FROM members ORDER BY 1;
 
--- types
+-- types; those of their arrays are members from PostgreSQL 17 on
 SELECT format('%s length %s by value %s align %s storage %s category %s preferred %s delimiter %s', typname, typlen, typbyval,
 	typalign, typstorage, typcategory, typispreferred, typdelim),
 	format(E'\n\t%s %s %s %s %s %s %s %s', typinput, typoutput, typreceive, typsend, typmodin, typmodout, typanalyze, typsubscript)
-FROM pg_type JOIN members ON classid = 'pg_type'::regclass AND objid = oid
+FROM pg_type JOIN members ON classid = 'pg_type'::regclass AND objid = oid AND typcategory <> 'A'
 ORDER BY typname COLLATE "C";
 
 -- functions

@@ -464,7 +464,8 @@ graph_round(HnswScan *so)
 {
 	if (scan_limited(so))
 	{
-		/* the rest of what was found, and no more */
+		/* the rest of what was scored, and no more */
+		hand_over(so, so->search.discarded.items, so->search.discarded.n, true);
 		finish(so);
 		return;
 	}
@@ -523,7 +524,6 @@ linear_page(HnswScan *so, Relation index, uint32 ordinal, CandidateArray *neares
 				farthest_replace(nearest, c);
 		}
 	}
-	so->search.nscored += used;
 	UnlockReleaseBuffer(buffer);
 }
 
@@ -533,6 +533,9 @@ linear_round(IndexScanDesc scan, HnswScan *so)
 	CandidateArray *nearest = &so->search.results;
 	size_t		n;
 
+	/* from here on a node counts when it is handed over, however many passes score it */
+	if (!so->linear_started)
+		so->search.nscored = so->handed.n;
 	if (scan_limited(so))
 	{
 		finish(so);
@@ -546,6 +549,9 @@ linear_round(IndexScanDesc scan, HnswScan *so)
 
 		so->linear_keep = Min(so->linear_keep * LINEAR_GROWTH, Max(most, (size_t) LINEAR_FIRST));
 	}
+
+	if (hnsw_max_scan_tuples > 0)
+		so->linear_keep = Min(so->linear_keep, (size_t) hnsw_max_scan_tuples - so->search.nscored);
 
 	/* new pages hold rows that the snapshot cannot see */
 	nearest->n = 0;
@@ -561,6 +567,7 @@ linear_round(IndexScanDesc scan, HnswScan *so)
 		return;
 	}
 	hand_over(so, nearest->items, n, false);
+	so->search.nscored += n;
 	so->linear_last = nearest->items[0];
 	so->linear_started = true;
 	if (n < so->linear_keep)

@@ -205,7 +205,7 @@ vecidx_parallel_launch(VecidxParallel *parallel)
 {
 	LaunchParallelWorkers(parallel->context);
 	ereport(DEBUG1,
-			(errmsg_internal("index build: %d parallel workers of %d that were asked for",
+			(errmsg_internal("using %d parallel workers of %d that were asked for",
 							 parallel->context->nworkers_launched, parallel->context->nworkers)));
 	return parallel->context->nworkers_launched;
 }

@@ -261,18 +261,24 @@ async function valuesOf(client, type) {
 
 const ROWS = 400;
 const LIMIT = 10;
+const SEARCHES = 10;
 
-/* Tells whether the distances are those of the nearest rows, in order. */
-function checkNearest(rows, type, operator, values, query) {
+/*
+ * Each row has to be at its distance, in order; the number of them that are
+ * no farther than the LIMIT-th nearest.
+ */
+function nearestAmong(rows, type, operator, values, query) {
   const of = (v) => DISTANCE[operator](type.dense(v), type.dense(query));
-  const nearest = values.map(of).sort((a, b) => a - b).slice(0, LIMIT);
+  const farthest = values.map(of).sort((a, b) => a - b)[LIMIT - 1];
+  const close = (a, b) => a - b < 1e-5 * Math.max(1, Math.abs(b));
   assert.strictEqual(rows.length, LIMIT);
-  rows.forEach((row, i) => {
-    const tolerance = 1e-5 * Math.max(1, Math.abs(nearest[i]));
-    assert(Math.abs(row.distance - nearest[i]) < tolerance, `row ${i}: distance ${row.distance}, not ${nearest[i]}`);
-    assert(Math.abs(of(values[row.id]) - nearest[i]) < tolerance, `row ${i} is not at its distance`);
-  });
   assert.strictEqual(new Set(rows.map((row) => row.id)).size, LIMIT);
+  rows.forEach((row, i) => {
+    const distance = of(values[row.id]);
+    assert(close(row.distance, distance) && close(distance, row.distance), `row ${i}: distance ${row.distance}, not ${distance}`);
+    assert(i === 0 || row.distance >= rows[i - 1].distance, `row ${i} is out of order`);
+  });
+  return rows.filter((row) => close(row.distance, farthest)).length;
 }
 
 async function neighboursOf(client, type) {
@@ -292,29 +298,33 @@ async function neighboursOf(client, type) {
 
     await test(`${type.name} ${operator}: nearest rows of the table`, async () => {
       const query = type.make();
+      await client.query('DROP INDEX IF EXISTS nearest');
+      await client.query('RESET enable_seqscan');
       assert.match(await plan(type.text(query)), /Seq Scan/);
       for (const parameter of [type.text(query), type.wire(query)]) {
-        checkNearest((await client.query(search, [parameter])).rows, type, operator, values, query);
+        assert.strictEqual(nearestAmong((await client.query(search, [parameter])).rows, type, operator, values, query), LIMIT);
       }
     });
 
     await test(`${type.name} ${operator}: nearest rows by ${opclass}`, async () => {
-      const found = await client.query(`SELECT FROM pg_opclass c JOIN pg_am a ON a.oid = opcmethod WHERE amname = 'hnsw' AND opcname = $1`, [opclass]);
-      if (found.rowCount === 0) {
+      const classes = await client.query(`SELECT FROM pg_opclass c JOIN pg_am a ON a.oid = opcmethod WHERE amname = 'hnsw' AND opcname = $1`, [opclass]);
+      if (classes.rowCount === 0) {
         return `no operator class ${opclass}`;
       }
+      let found = 0;
+      await client.query('DROP INDEX IF EXISTS nearest');
       await client.query(`CREATE INDEX nearest ON ${table} USING hnsw (e ${opclass})`);
       await client.query('SET enable_seqscan = off');
-      for (let i = 0; i < 10; i++) {
+      for (let i = 0; i < SEARCHES; i++) {
         const query = type.make();
         const parameter = i % 2 ? type.text(query) : type.wire(query);
         assert.match(await plan(parameter), /Index Scan using nearest/);
         // by name: prepared once, from the sixth execution on with a plan for all parameters
         const { rows } = await client.query({ name: `search ${opclass}`, text: search, values: [parameter] });
-        checkNearest(rows, type, operator, values, query);
+        found += nearestAmong(rows, type, operator, values, query);
       }
-      await client.query('RESET enable_seqscan');
-      await client.query('DROP INDEX nearest');
+      // an index may miss a row, if hardly ever one of so few
+      assert(found >= SEARCHES * LIMIT * 0.97, `only ${found} of ${SEARCHES * LIMIT} nearest rows found`);
     });
   }
 }

@@ -217,11 +217,15 @@ def indexed_stream(connection):
     query(connection, "SET enable_seqscan = off")
     query(connection, "SET hnsw.ef_search = 500")
     for column in ("v", "h"):
+        found = 0
         for i in range(0, 500, 50):
             expected = sorted(range(500), key=lambda j: math.dist(values[i], values[j]))[:10]
             text = f"SELECT id FROM indexed ORDER BY {column} <-> %s LIMIT 10"
             assert "Index Scan" in str(query(connection, "EXPLAIN " + text, str(values[i])))
-            equal([r[0] for r in query(connection, text, str(values[i]))], expected, "nearest rows")
+            rows = [r[0] for r in query(connection, text, str(values[i]))]
+            equal(rows[0], i, "the row itself")
+            found += len(set(rows) & set(expected))
+        assert found >= 97, f"only {found} of 100 nearest rows found"
     query(connection, "RESET enable_seqscan")
 
 

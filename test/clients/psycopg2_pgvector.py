@@ -81,6 +81,7 @@ def nearest(connection):
         if query(connection, "SELECT opcname FROM pg_opclass c JOIN pg_am a ON a.oid = opcmethod WHERE amname = 'hnsw' AND opcname = %s", opclass):
             query(connection, f"CREATE INDEX ON near USING hnsw ({column} {opclass})")
     query(connection, "SET enable_seqscan = off")
+    query(connection, "SET hnsw.ef_search = 200")
     check()
     assert "Index Scan" in str(query(connection, "EXPLAIN SELECT id FROM near ORDER BY v <-> %s LIMIT 3", Vector([1.0, 1.0])))
 

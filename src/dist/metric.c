@@ -11,6 +11,8 @@ static const MetricInfo metrics[METRIC_COUNT] = {
 	[METRIC_IP] = {METRIC_IP, "inner product", false},
 	[METRIC_COSINE] = {METRIC_COSINE, "cosine", true},
 	[METRIC_L1] = {METRIC_L1, "l1", false},
+	[METRIC_HAMMING] = {METRIC_HAMMING, "hamming", false},
+	[METRIC_JACCARD] = {METRIC_JACCARD, "jaccard", false},
 };
 
 const MetricInfo *
@@ -58,12 +60,29 @@ function(Metric metric, const element *a, const element *b, int n) \
 			return metric_cosine_rank(sums[0], sums[1], sums[2]); \
 		case METRIC_L1: \
 			return simd->l1_##suffix(a, b, n); \
+		case METRIC_HAMMING: \
+		case METRIC_JACCARD: \
+			break; \
 	} \
 	return NAN; \
 }
 
 METRIC_RANK(metric_rank, float, f32)
 METRIC_RANK(metric_rank_f16, uint16_t, f16)
+
+double
+metric_rank_bits(Metric metric, const uint8_t *a, const uint8_t *b, size_t nbytes)
+{
+	const SimdBitKernels *bits = &simd_get()->bits;
+	uint64_t	counts[2];
+
+	if (metric == METRIC_HAMMING)
+		return (double) bits->hamming(a, b, nbytes);
+	if (metric != METRIC_JACCARD)
+		return NAN;
+	bits->overlap(a, b, nbytes, counts);
+	return counts[0] == 0 ? 1 : 1 - (double) counts[0] / (double) counts[1];
+}
 
 double
 metric_shown(Metric metric, double rank)

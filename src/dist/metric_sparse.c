@@ -64,8 +64,8 @@ merge(Metric metric, SparseElements a, SparseElements b)
 	return (float) sum;
 }
 
-static float
-square(SparseElements a)
+float
+metric_sparse_square(SparseElements a)
 {
 	return (float) simd_get()->sumsq_f32(a.values, a.n);
 }
@@ -80,9 +80,12 @@ metric_sparse_rank(Metric metric, SparseElements a, SparseElements b)
 		case METRIC_IP:
 			return -(double) merge(METRIC_IP, a, b);
 		case METRIC_COSINE:
-			return metric_cosine_rank(merge(METRIC_COSINE, a, b), square(a), square(b));
+			return metric_cosine_rank(merge(METRIC_COSINE, a, b), metric_sparse_square(a), metric_sparse_square(b));
 		case METRIC_L1:
 			return merge(METRIC_L1, a, b);
+		case METRIC_HAMMING:
+		case METRIC_JACCARD:
+			break;
 	}
 	return NAN;
 }

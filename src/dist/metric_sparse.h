@@ -23,4 +23,7 @@ typedef struct SparseElements
  */
 extern double metric_sparse_rank(Metric metric, SparseElements a, SparseElements b);
 
+/* Squared norm, as cosine takes it. */
+extern float metric_sparse_square(SparseElements a);
+
 #endif							/* VECIDX_METRIC_SPARSE_H */

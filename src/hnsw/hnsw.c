@@ -21,12 +21,13 @@ static relopt_kind hnsw_relopt_kind;
 /* Fixed, so that a build gives the same graph each time. */
 #define HNSW_SEED UINT64CONST(0x76656369647820)
 
+/* Vectors of floats have every name there is; what the column has is looked at later. */
 static void
 validate_quantizer(const char *value)
 {
 	QuantKind	kind;
 
-	if (value != NULL && !quant_parse(value, &kind))
+	if (value != NULL && !quant_parse(value, QUANT_FLOATS, &kind))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for option \"quantizer\": \"%s\"", value),
@@ -63,25 +64,16 @@ hnsw_options(Datum reloptions, bool validate)
 									  sizeof(HnswOptions), tab, lengthof(tab));
 }
 
-/* The largest code record that fits a page. */
-static int
-largest_dim(QuantKind kind, Metric metric)
-{
-	int			dim = VECIDX_MAX_DIM;
-
-	while (dim > 0 && quant_code_size(kind, metric, dim) > HNSW_CODE_PAGE_BYTES)
-		dim--;
-	return dim;
-}
-
 void
 hnsw_params_read(Relation index, HnswParams *params)
 {
 	HnswOptions *options = (HnswOptions *) index->rd_options;
 	const char *quantizer = NULL;
+	const VecidxType *type;
 	Metric		metric;
 
 	params->opclass = vecidx_opclass(index);
+	type = params->opclass->type;
 	params->dim = vecidx_index_dim(index, params->opclass);
 	params->m = options != NULL ? options->m : HNSW_DEFAULT_M;
 	params->ef_construction = options != NULL ? options->ef_construction : HNSW_DEFAULT_EF_CONSTRUCTION;
@@ -93,32 +85,26 @@ hnsw_params_read(Relation index, HnswParams *params)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("ef_construction must be greater than or equal to 2 * m"),
 				 errdetail("ef_construction is %d, m is %d.", params->ef_construction, params->m)));
-	if (params->dim > params->opclass->type->max_dim)
+	if (params->dim > type->max_dim)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("column cannot have more than %d dimensions for hnsw index",
-						params->opclass->type->max_dim)));
+				 errmsg("column cannot have more than %d dimensions for hnsw index", type->max_dim)));
 
 	if (options != NULL && options->quantizer_offset > 0)
 		quantizer = (char *) options + options->quantizer_offset;
 	if (quantizer == NULL)
-		params->quantizer = quant_default(metric, params->dim, HNSW_CODE_PAGE_BYTES);
-	else
-		(void) quant_parse(quantizer, &params->quantizer);	/* validated */
-
+		params->quantizer = quant_default(type->elements, metric, params->dim, HNSW_CODE_PAGE_BYTES);
+	else if (!quant_parse(quantizer, type->elements, &params->quantizer))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("quantizer \"%s\" does not support type %s", quantizer, type->name),
+				 errhint("Leave the option away to get one that does.")));
 	if (quant_code_size(params->quantizer, metric, params->dim) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("quantizer \"%s\" does not support %s distance",
 						quant_name(params->quantizer), metric_info(metric)->name),
 				 errhint("Leave the option away to get one that does.")));
-	if (quant_code_size(params->quantizer, metric, params->dim) > HNSW_CODE_PAGE_BYTES)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("column cannot have more than %d dimensions for hnsw index with quantizer \"%s\"",
-						largest_dim(params->quantizer, metric), quant_name(params->quantizer)),
-				 errdetail("The column has %d dimensions.", params->dim),
-				 errhint("Use quantizer \"rabitq4\", which takes half a byte a dimension.")));
 }
 
 static char *

@@ -76,7 +76,7 @@ struct HnswStore
 	/* Bring a node's links on level 0 nearer: they are likely to be read soon. */
 	void		(*prefetch_links) (HnswStore *store, uint32 node);
 
-	/* Copy a node's code record (code_size bytes). */
+	/* Copy a node's code record (at most the quantizer's code_size bytes). */
 	void		(*get_code) (HnswStore *store, uint32 node, uint8 *code);
 
 	void		(*get_entry) (HnswStore *store, HnswEntry *entry);
@@ -214,7 +214,8 @@ typedef struct HnswIndex
 	int			dim;
 	int			m;
 	int			ef_construction;
-	Size		code_size;
+	Size		code_size;		/* of what stands on code pages: a record, or where it is */
+	bool		wide;			/* records stand elsewhere (hnsw_wide.c) */
 	Size		adjacency_size;
 	uint32		codes_per_page;
 	uint32		adjacencies_per_page;
@@ -285,7 +286,7 @@ typedef struct HnswDiskStore
 	Relation	index;
 	HnswIndex  *hnsw;
 	bool		building;		/* changes are not logged */
-	uint8	   *scratch;		/* records copied out of their pages */
+	uint8	   *scratch;		/* records copied out of their pages; for one of them if they are wide */
 	Size		scratch_stride;
 } HnswDiskStore;
 
@@ -322,6 +323,24 @@ extern Buffer hnsw_disk_extra_page(HnswDiskStore *store, Size size);
 extern Buffer hnsw_disk_extra_item(HnswDiskStore *store, ItemPointer where, HnswExtraKind kind,
 								   uint32 owner, int lockmode, void **item);
 
+/* The same; no buffer, and what is wrong, where there is no such item. */
+extern Buffer hnsw_disk_try_extra_item(HnswDiskStore *store, ItemPointer where, HnswExtraKind kind,
+									   uint32 owner, int lockmode, void **item, const char **problem);
+
+/* Put an item on an extra page within a change; returns where. */
+extern ItemPointerData hnsw_disk_put_extra(HnswDiskStore *store, PageChange *change, Buffer buffer, void *item, Size size);
+
+/* Tell the free space map of an extra page that has changed; it is locked. */
+extern void hnsw_disk_note_free_space(HnswDiskStore *store, Buffer buffer);
+
+/* Delete an item from the image of an extra page; its line pointer may be used again. */
+static inline void
+hnsw_page_delete_item(Page page, ItemPointer where)
+{
+	PageIndexTupleDeleteNoCompact(page, ItemPointerGetOffsetNumber(where));
+	PageSetHasFreeLinePointers(page);
+}
+
 /*
  * Guards a walk along TID chunks against a damaged chain that runs in a ring
  * (Brent's method: a mark that moves ahead in ever longer strides).  Step
@@ -337,6 +356,24 @@ typedef struct HnswChainGuard
 #define HNSW_CHAIN_GUARD {.stride = 1}
 
 extern void hnsw_chain_step(Relation index, HnswChainGuard *guard, ItemPointer next);
+
+/* ---- Records that do not fit a code page (hnsw_wide.c) ---- */
+
+/* Copy a node's record; false where VACUUM has taken it away (the node is nobody's then). */
+extern bool hnsw_wide_read(HnswDiskStore *store, uint32 node, uint8 *record);
+
+/* The same from the slot at hand, whose code page the caller holds locked. */
+extern bool hnsw_wide_read_slot(HnswDiskStore *store, uint32 node, const HnswWideSlot *slot, uint8 *record);
+
+/*
+ * Write a record for a node, in chunks, and say where it is.  The caller
+ * holds the node's code page and puts the slot there.  A crash before that
+ * leaves chunks that nothing points at.
+ */
+extern void hnsw_wide_write(HnswDiskStore *store, uint32 node, const uint8 *record, HnswWideSlot *slot);
+
+/* Take away a free-to-be node's record; no locks are held. */
+extern void hnsw_wide_drop(HnswDiskStore *store, uint32 node);
 
 /* TIDs of a node. */
 typedef struct HnswTids
@@ -383,11 +420,11 @@ extern void hnsw_inserter_init(HnswInserter *inserter, HnswStore *store, int ef_
 							   uint64 seed, MemoryContext context);
 
 /*
- * vector: dim floats.  unchanged: another version of the row with the same
+ * vector: what the quantizer takes.  unchanged: another version of the row with the same
  * vector is likely to be in the index.  Returns whether the row made a node of
  * its own (an equal vector's node may have taken its TID).
  */
-extern bool hnsw_inserter_add(HnswInserter *inserter, const float *vector, ItemPointer tid, bool unchanged);
+extern bool hnsw_inserter_add(HnswInserter *inserter, const void *vector, ItemPointer tid, bool unchanged);
 
 /* Lock that lets VACUUM wait for the inserts under way; see README.md. */
 extern void hnsw_insert_lock(Relation index);

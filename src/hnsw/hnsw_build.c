@@ -60,7 +60,7 @@ typedef struct BuildState
 	MemoryContext graph;		/* of the graph in memory */
 	MemoryContext row;
 	dsm_segment *segment;		/* of the graph, or NULL */
-	float	   *buffer;
+	void	   *buffer;
 	bool		leader;
 
 	bool		in_memory;
@@ -415,7 +415,7 @@ build_begin(BuildState *state, Relation index, BuildShared *shared, bool leader)
 	state->graph = AllocSetContextCreate(state->context, "hnsw build graph", ALLOCSET_DEFAULT_SIZES);
 	state->row = AllocSetContextCreate(state->context, "hnsw build row", ALLOCSET_DEFAULT_SIZES);
 	state->hnsw = hnsw_index_open(index, state->context, &entry);
-	state->buffer = MemoryContextAlloc(state->context, sizeof(float) * state->hnsw->dim);
+	state->buffer = vecidx_elements_buffer(state->hnsw->opclass, state->hnsw->dim, state->context);
 }
 
 /* Add rows to the graph in memory from now on. */
@@ -487,8 +487,7 @@ build_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, boo
 {
 	BuildState *state = arg;
 	MemoryContext old;
-	const float *floats;
-	void	   *detoasted;
+	const void *elements;
 
 	(void) index;
 	(void) alive;
@@ -496,12 +495,12 @@ build_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, boo
 	if (isnull[0])
 		return;
 	old = MemoryContextSwitchTo(state->row);
-	floats = vecidx_floats(state->hnsw->opclass, values[0], state->hnsw->dim, state->buffer, &detoasted);
-	if (floats != NULL)
+	elements = vecidx_elements(state->hnsw->opclass, values[0], state->hnsw->dim, state->buffer);
+	if (elements != NULL)
 	{
 		if (state->in_memory && !hnsw_mem_reserve(&state->mem))
 			leave_memory(state);
-		hnsw_inserter_add(&state->inserter, floats, tid, false);
+		hnsw_inserter_add(&state->inserter, elements, tid, false);
 		if (++state->unreported >= REPORT_ROWS)
 			report_rows(state);
 	}

@@ -17,7 +17,9 @@
  * Codes
  *	 C1 pd_lower ends a whole number of records;
  *	 C2 all pages in use but the last are full, and that is not empty;
- *	 C3 the records' float32 parts are finite.
+ *	 C3 the records hold what vectors give (quant_record_problem());
+ *	 C4 where records are wide, a USED node's slot leads to a chain of chunks
+ *		that make up a record of the slot's size, a FREE node's to none.
  * Nodes (adjacency records)
  *	 N1 a record's state says that it holds or held a node just where there is
  *		a code, and its page has it below pd_lower;
@@ -34,8 +36,8 @@
  * Extra items
  *	 X1 line pointers and items are well formed, items do not overlap and
  *		leave no gaps;
- *	 X2 each is referenced once, by the node that it names.  So a chain of TID
- *		chunks has no ring;
+ *	 X2 each is referenced once, by the node that it names (parts of records
+ *		may be leaked).  So a chain of chunks has no ring;
  *	 X3 a chunk has 1 .. capacity TIDs, and its item the size for that.
  * Free list
  *	 F1 it holds every FREE node once and nothing else; nfree counts them.
@@ -79,6 +81,8 @@ typedef struct HnswCheck
 	HnswMetaPageData meta;
 	int			nranges;
 	BlockRange	ranges[MAX_RANGES];
+	Quantizer	quantizer;		/* without a centre: for records */
+	bool		wide;
 	uint32		limit;			/* nodes are numbered below */
 	int			max_level;
 	uint8	   *nodes;			/* by number */
@@ -195,7 +199,9 @@ check_meta(HnswCheck *c)
 		memcpy(&c->meta, HnswPageGetMeta(page), sizeof(HnswMetaPageData));
 		problem = hnsw_meta_problem(meta);
 	}
-	if (problem == NULL && meta->metric != vecidx_opclass(c->out->index)->metric)
+	if (problem == NULL &&
+		(meta->metric != vecidx_opclass(c->out->index)->metric ||
+		 quant_elements(meta->quantizer) != vecidx_opclass(c->out->index)->type->elements))
 		problem = "metric is not the operator class's";
 	if (problem != NULL)
 	{
@@ -241,8 +247,6 @@ check_code_page(HnswCheck *c, BlockNumber block, Page page, uint32 ordinal)
 	const HnswMetaPageData *meta = &c->meta;
 	uint32		bytes = ((PageHeader) page)->pd_lower - MAXALIGN(SizeOfPageHeaderData);
 	uint32		n = bytes / meta->code_size;
-	bool		cosine_norm = meta->quantizer == QUANT_NONE && meta->metric == METRIC_COSINE;
-	int			nfloats = meta->quantizer == QUANT_NONE ? (int) (meta->code_size / sizeof(float)) : 2;
 
 	if (bytes % meta->code_size != 0 || n > meta->codes_per_page)
 		vecidx_check_report(c->out, block, -1, "code page ends inside a record");
@@ -253,25 +257,13 @@ check_code_page(HnswCheck *c, BlockNumber block, Page page, uint32 ordinal)
 							n, meta->codes_per_page);
 	n = Min(n, meta->codes_per_page);
 	c->code_counts[ordinal] = n;
-	for (uint32 i = 0; i < n; i++)
+	for (uint32 i = 0; i < n && !c->wide; i++)
 	{
-		const char *record = PageGetContents(page) + i * meta->code_size;
-		int			at;
+		const uint8 *record = (const uint8 *) PageGetContents(page) + i * meta->code_size;
+		const char *problem = quant_record_problem(&c->quantizer, record);
 
-		/* before the values: a squared norm, which may overflow */
-		if (cosine_norm)
-		{
-			float		norm;
-
-			memcpy(&norm, record, sizeof(float));
-			if (isnan(norm) || norm < 0)
-				vecidx_check_report(c->out, block, (int) i, "norm in the code record is not possible");
-			at = floats_not_finite(record + sizeof(float), nfloats - 1);
-		}
-		else
-			at = floats_not_finite(record, nfloats);
-		if (at >= 0)
-			vecidx_check_report(c->out, block, (int) i, "value %d of the code record is not finite", at);
+		if (problem != NULL)
+			vecidx_check_report(c->out, block, (int) i, "code record: %s", problem);
 	}
 }
 
@@ -482,7 +474,8 @@ extra_item(HnswCheck *c, uint32 node, BlockNumber block, int slot,
 {
 	BlockNumber extra_block = ItemPointerGetBlockNumberNoCheck(where);
 	OffsetNumber offset = ItemPointerGetOffsetNumberNoCheck(where);
-	const char *what = kind == HNSW_EXTRA_UPPER ? "upper links" : "TIDs";
+	const char *what = kind == HNSW_EXTRA_UPPER ? "upper links" :
+		kind == HNSW_EXTRA_TIDS ? "TIDs" : "record";
 	uint64		number;
 	ItemId		item;
 	HnswExtraHeader *header;
@@ -736,7 +729,91 @@ check_nodes(HnswCheck *c)
 	}
 }
 
-/* The other half of X2: items that no node has. */
+/* C4: a wide record, gathered along its chain. */
+static void
+check_wide_record(HnswCheck *c, uint32 node, const HnswWideSlot *slot, BlockNumber block, int place, uint8 *record)
+{
+	ItemPointerData where = slot->first;
+	Size		done = 0;
+	const char *problem;
+
+	if (slot->size == 0 || slot->size > c->quantizer.code_size)
+	{
+		vecidx_check_report(c->out, block, place, "record of node %u has the impossible size %u", node, slot->size);
+		return;
+	}
+	while (done < slot->size)
+	{
+		Size		n = Min(slot->size - done, HNSW_CODE_CHUNK_BYTES);
+		Size		size;
+		HnswCodeChunk chunk = NULL;
+
+		if (ItemPointerIsValid(&where))
+			chunk = (HnswCodeChunk) extra_item(c, node, block, place, &where, HNSW_EXTRA_CODE, &size);
+		else
+			vecidx_check_report(c->out, block, place, "record of node %u ends early", node);
+		if (chunk == NULL)
+			return;
+		block = ItemPointerGetBlockNumberNoCheck(&where);
+		place = ItemPointerGetOffsetNumberNoCheck(&where);
+		if (size != HNSW_CODE_CHUNK_SIZE(n))
+		{
+			vecidx_check_report(c->out, block, place, "part of the record of node %u has %zu bytes", node, size);
+			return;
+		}
+		memcpy(record + done, chunk->bytes, n);
+		done += n;
+		where = chunk->next;
+	}
+	if (ItemPointerIsValid(&where))
+		vecidx_check_report(c->out, block, place, "record of node %u goes on past its end", node);
+	problem = quant_record_sound(&c->quantizer, record, slot->size) ?
+		quant_record_problem(&c->quantizer, record) : "it contradicts its size";
+	if (problem != NULL)
+		vecidx_check_report(c->out, block, place, "record of node %u: %s", node, problem);
+}
+
+static void
+check_wide_records(HnswCheck *c)
+{
+	const HnswMetaPageData *meta = &c->meta;
+	uint8	   *record = palloc(c->quantizer.code_size + SIMD_SLACK);
+
+	for (uint32 ordinal = 0; ordinal < meta->code_pages && !c->out->full; ordinal++)
+	{
+		BlockNumber block = hnsw_extent_block(&meta->codes, ordinal);
+
+		if (c->code_counts[ordinal] == PG_UINT32_MAX || !vecidx_check_read(c->out, block, c->page.data))
+		{
+			c->blind = true;
+			continue;
+		}
+		for (uint32 i = 0; i < c->code_counts[ordinal]; i++)
+		{
+			uint32		node = ordinal * meta->codes_per_page + i;
+			HnswWideSlot slot;
+			int			state = c->nodes[node] & NODE_STATE;
+
+			if (c->nodes[node] & NODE_UNKNOWN)
+				continue;
+			memcpy(&slot, PageGetContents(c->page.data) + i * sizeof(slot), sizeof(slot));
+			if (ItemPointerIsValid(&slot.first))
+			{
+				if (state == HNSW_NODE_FREE)
+					vecidx_check_report(c->out, block, (int) i, "free node %u has a record", node);
+				check_wide_record(c, node, &slot, block, (int) i, record);
+			}
+			else if (state == HNSW_NODE_USED)
+				vecidx_check_report(c->out, block, (int) i, "node %u has no record", node);
+		}
+	}
+	pfree(record);
+}
+
+/*
+ * The other half of X2: items that no node has.  Parts of records may be
+ * among them, where a crash fell between writing a record and its node.
+ */
 static void
 check_leaks(HnswCheck *c)
 {
@@ -754,7 +831,8 @@ check_leaks(HnswCheck *c)
 		{
 			ItemId		item = PageGetItemId(c->page.data, (OffsetNumber) (i + 1));
 
-			if (!ItemIdIsUsed(item) || (c->referenced[(first + i) / 8] & (1 << ((first + i) % 8))))
+			if (!ItemIdIsUsed(item) || (c->referenced[(first + i) / 8] & (1 << ((first + i) % 8))) ||
+				((HnswExtraHeader *) PageGetItem(c->page.data, item))->kind == HNSW_EXTRA_CODE)
 				continue;
 			vecidx_check_report(c->out, block, (int) i + 1, "item of node %u is not referenced",
 								((HnswExtraHeader *) PageGetItem(c->page.data, item))->node);
@@ -869,6 +947,8 @@ check_index(VecidxCheck *out)
 	if (!check_meta(c))
 		return;
 
+	quant_init(&c->quantizer, c->meta.quantizer, c->meta.metric, c->meta.dim, NULL, c->meta.seed);
+	c->wide = hnsw_is_wide(c->meta.quantizer, c->meta.metric, c->meta.dim);
 	/* check_meta() bounds these by the relation's size */
 	c->limit = c->meta.code_pages * c->meta.codes_per_page;
 	c->max_level = hnsw_max_level(c->meta.m);
@@ -881,6 +961,8 @@ check_index(VecidxCheck *out)
 	check_blocks(c);
 	if (!out->full)
 		check_nodes(c);
+	if (!out->full && c->wide)
+		check_wide_records(c);
 	if (!out->full && !c->blind)
 		check_leaks(c);
 	if (!out->full)

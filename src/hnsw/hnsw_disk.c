@@ -5,6 +5,8 @@
  */
 #include "vecidx.h"
 
+#include <float.h>
+
 #include "hnsw/hnsw.h"
 #include "miscadmin.h"
 #include "storage/freespace.h"
@@ -70,6 +72,12 @@ disk_get_code(HnswStore *base, uint32 node, uint8 *code)
 	char	   *page;
 
 	check_node(store, node);
+	if (store->hnsw->wide)
+	{
+		if (!hnsw_wide_read(store, node, code))
+			memset(code, 0, base->quantizer->code_size);
+		return;
+	}
 	ref = locate_code(store->hnsw, node);
 	vecidx_init_tag(&tag, &vecidx_locator(store->index), MAIN_FORKNUM, ref.slot->block);
 	page = pagemem_peek(ref.slot, &tag);
@@ -81,6 +89,25 @@ disk_get_code(HnswStore *base, uint32 node, uint8 *code)
 			return;
 	}
 	copy_code(store, &ref, code);
+}
+
+/* Each record is gathered from its chunks; a node that has none is nobody's, and far away. */
+static void
+score_wide(HnswDiskStore *store, const QuantQuery *query, const uint32 *nodes, int n, float *dist, float *err)
+{
+	const uint8 *record = store->scratch;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (hnsw_wide_read(store, nodes[i], store->scratch))
+			quant_score(query, &record, 1, &dist[i], err == NULL ? NULL : &err[i]);
+		else
+		{
+			dist[i] = FLT_MAX;
+			if (err != NULL)
+				err[i] = 0;
+		}
+	}
 }
 
 static void
@@ -98,6 +125,11 @@ disk_score(HnswStore *base, const QuantQuery *query, const uint32 *nodes, int n,
 	/* first all of them: learning that the index has grown moves the page memory */
 	for (int i = 0; i < n; i++)
 		check_node(store, nodes[i]);
+	if (hnsw->wide)
+	{
+		score_wide(store, query, nodes, n, dist, err);
+		return;
+	}
 	for (int i = 0; i < n; i++)
 	{
 		refs[i] = locate_code(hnsw, nodes[i]);
@@ -240,55 +272,93 @@ may_be_extra(const HnswIndex *hnsw, BlockNumber block)
 	return block != HNSW_META_BLOCK && !in_extents(&hnsw->codes, block) && !in_extents(&hnsw->adjacencies, block);
 }
 
-Buffer
-hnsw_disk_extra_item(HnswDiskStore *store, ItemPointer where, HnswExtraKind kind,
-					 uint32 owner, int lockmode, void **item)
+/* An item on an extra page, checked; NULL and what is wrong if there is none such. */
+static void *
+find_item(HnswDiskStore *store, Page page, OffsetNumber offset, HnswExtraKind kind, uint32 owner, const char **problem)
 {
-	BlockNumber block = ItemPointerGetBlockNumberNoCheck(where);
-	OffsetNumber offset = ItemPointerGetOffsetNumberNoCheck(where);
-	Buffer		buffer;
-	Page		page;
 	ItemId		itemid;
 	HnswExtraHeader *header;
-	Size		need;
+	Size		size;
+	Size		need = 0;
+
+	*problem = "no such item";
+	if (offset < FirstOffsetNumber || offset > PageGetMaxOffsetNumber(page))
+		return NULL;
+	itemid = PageGetItemId(page, offset);
+	size = ItemIdGetLength(itemid);
+	if (!ItemIdIsUsed(itemid) || !ItemIdHasStorage(itemid) ||
+		ItemIdGetOffset(itemid) + size > BLCKSZ || size < sizeof(HnswExtraHeader))
+		return NULL;
+	header = (HnswExtraHeader *) PageGetItem(page, itemid);
+	*problem = "item belongs to another node";
+	if (header->kind != kind || header->node != owner)
+		return NULL;
+	*problem = "item is too short";
+	switch (kind)
+	{
+		case HNSW_EXTRA_UPPER:
+			need = HNSW_UPPER_SIZE(store->hnsw->m, header->level);
+			break;
+		case HNSW_EXTRA_TIDS:
+			need = HNSW_TID_CHUNK_SIZE(0);
+			if (size >= need)
+			{
+				HnswTidChunk chunk = (HnswTidChunk) header;
+
+				need = HNSW_TID_CHUNK_SIZE(chunk->capacity);
+				if (chunk->ntids > chunk->capacity)
+				{
+					*problem = "impossible number of TIDs";
+					return NULL;
+				}
+			}
+			break;
+		case HNSW_EXTRA_CODE:
+			need = HNSW_CODE_CHUNK_SIZE(1);
+			break;
+	}
+	return size < need ? NULL : header;
+}
+
+Buffer
+hnsw_disk_try_extra_item(HnswDiskStore *store, ItemPointer where, HnswExtraKind kind,
+						 uint32 owner, int lockmode, void **item, const char **problem)
+{
+	BlockNumber block = ItemPointerGetBlockNumberNoCheck(where);
+	Buffer		buffer;
 
 	if (unlikely(block >= store->hnsw->nblocks))
 	{
 		store->hnsw->nblocks = RelationGetNumberOfBlocks(store->index);
 		if (block >= store->hnsw->nblocks)
-			vecidx_corrupted(store->index, block, offset, "extra page does not exist");
-	}
-	if (unlikely(!may_be_extra(store->hnsw, block)))
-		vecidx_corrupted(store->index, block, offset, "page is of another kind than expected");
-	buffer = vecidx_read(store->index, block, lockmode, VECIDX_PAGE_EXTRA, HNSW_VERSION);
-	page = BufferGetPage(buffer);
-	if (offset < FirstOffsetNumber || offset > PageGetMaxOffsetNumber(page))
-		vecidx_corrupted(store->index, block, offset, "no such item");
-	itemid = PageGetItemId(page, offset);
-	if (!ItemIdIsUsed(itemid) || !ItemIdHasStorage(itemid) ||
-		ItemIdGetOffset(itemid) + ItemIdGetLength(itemid) > BLCKSZ ||
-		ItemIdGetLength(itemid) < sizeof(HnswExtraHeader))
-		vecidx_corrupted(store->index, block, offset, "no such item");
-	header = (HnswExtraHeader *) PageGetItem(page, itemid);
-	if (header->kind != kind || header->node != owner)
-		vecidx_corrupted(store->index, block, offset, "item belongs to another node");
-	if (kind == HNSW_EXTRA_UPPER)
-		need = HNSW_UPPER_SIZE(store->hnsw->m, header->level);
-	else
-	{
-		need = offsetof(HnswTidChunkData, tids);
-		if (ItemIdGetLength(itemid) >= need)
 		{
-			HnswTidChunk chunk = (HnswTidChunk) header;
-
-			need = HNSW_TID_CHUNK_SIZE(chunk->capacity);
-			if (chunk->ntids > chunk->capacity)
-				vecidx_corrupted(store->index, block, offset, "impossible number of TIDs");
+			*problem = "extra page does not exist";
+			return InvalidBuffer;
 		}
 	}
-	if (ItemIdGetLength(itemid) < need)
-		vecidx_corrupted(store->index, block, offset, "item is too short");
-	*item = header;
+	if (unlikely(!may_be_extra(store->hnsw, block)))
+	{
+		*problem = "page is of another kind than expected";
+		return InvalidBuffer;
+	}
+	buffer = vecidx_read(store->index, block, lockmode, VECIDX_PAGE_EXTRA, HNSW_VERSION);
+	*item = find_item(store, BufferGetPage(buffer), ItemPointerGetOffsetNumberNoCheck(where), kind, owner, problem);
+	if (likely(*item != NULL))
+		return buffer;
+	UnlockReleaseBuffer(buffer);
+	return InvalidBuffer;
+}
+
+Buffer
+hnsw_disk_extra_item(HnswDiskStore *store, ItemPointer where, HnswExtraKind kind,
+					 uint32 owner, int lockmode, void **item)
+{
+	const char *problem;
+	Buffer		buffer = hnsw_disk_try_extra_item(store, where, kind, owner, lockmode, item, &problem);
+
+	if (unlikely(!BufferIsValid(buffer)))
+		vecidx_corrupted(store->index, ItemPointerGetBlockNumberNoCheck(where),
+						 ItemPointerGetOffsetNumberNoCheck(where), problem);
 	return buffer;
 }
 
@@ -772,9 +842,8 @@ hnsw_disk_extra_page(HnswDiskStore *store, Size size)
 	return buffer;
 }
 
-/* Put an item on an extra page within a change; returns where. */
-static ItemPointerData
-put_extra(HnswDiskStore *store, PageChange *change, Buffer buffer, void *item, Size size)
+ItemPointerData
+hnsw_disk_put_extra(HnswDiskStore *store, PageChange *change, Buffer buffer, void *item, Size size)
 {
 	bool		fresh = vecidx_page_problem(BufferGetPage(buffer), VECIDX_PAGE_FREE, HNSW_VERSION) == NULL;
 	Page		page = page_change_register(change, buffer, fresh);
@@ -791,8 +860,8 @@ put_extra(HnswDiskStore *store, PageChange *change, Buffer buffer, void *item, S
 	return where;
 }
 
-static void
-record_free_space(HnswDiskStore *store, Buffer buffer)
+void
+hnsw_disk_note_free_space(HnswDiskStore *store, Buffer buffer)
 {
 	RecordPageWithFreeSpace(store->index, BufferGetBlockNumber(buffer),
 							PageGetExactFreeSpace(BufferGetPage(buffer)));
@@ -861,6 +930,8 @@ disk_create_node(HnswStore *base, const uint8 *code, ItemPointer tid,
 	Page		page;
 	Buffer		extra = InvalidBuffer;
 	HnswAdjacency adjacency;
+	HnswWideSlot slot;
+	const void *stored;
 	bool		fresh_adjacency;
 	Size		offset;
 	union
@@ -896,24 +967,28 @@ disk_create_node(HnswStore *base, const uint8 *code, ItemPointer tid,
 			break;
 	}
 
+	/* before the other extra page is locked */
+	if (hnsw->wide)
+		hnsw_wide_write(store, place.node, code, &slot);
 	if (level > 0)
 		extra = hnsw_disk_extra_page(store, HNSW_UPPER_SIZE(hnsw->m, level));
 
 	page_change_begin(&change, store->index, store->building);
 
 	/* code */
+	stored = hnsw->wide ? (const void *) &slot : code;
 	offset = locate_code(hnsw, place.node).offset;
 	if (place.new_code_page)
 	{
 		page = page_change_register(&change, place.code, true);
 		vecidx_page_init(page, VECIDX_PAGE_CODE, HNSW_VERSION, place.node / hnsw->codes_per_page);
-		memcpy(page + offset, code, hnsw->code_size);
+		memcpy(page + offset, stored, hnsw->code_size);
 		((PageHeader) page)->pd_lower = offset + hnsw->code_size;
 	}
 	else
 	{
 		write_end(&change, place.code, offset + hnsw->code_size);
-		page_change_write(&change, place.code, offset, code, hnsw->code_size);
+		page_change_write(&change, place.code, offset, stored, hnsw->code_size);
 	}
 
 	/* adjacency */
@@ -958,7 +1033,7 @@ disk_create_node(HnswStore *base, const uint8 *code, ItemPointer tid,
 			Size		size;
 			void	   *item = make_upper(store, place.node, level, links, &size);
 
-			record.data.upper = put_extra(store, &change, extra, item, size);
+			record.data.upper = hnsw_disk_put_extra(store, &change, extra, item, size);
 			pfree(item);
 		}
 		memcpy(page + offset, &record, hnsw->adjacency_size);
@@ -969,7 +1044,7 @@ disk_create_node(HnswStore *base, const uint8 *code, ItemPointer tid,
 
 	if (BufferIsValid(extra))
 	{
-		record_free_space(store, extra);
+		hnsw_disk_note_free_space(store, extra);
 		UnlockReleaseBuffer(extra);
 	}
 	UnlockReleaseBuffer(place.adjacency);
@@ -1141,10 +1216,10 @@ add_chunk(HnswDiskStore *store, uint32 node, Buffer buffer, ItemPointer tid, int
 	page_change_begin(&change, store->index, store->building);
 	adjacency = HnswPageGetAdjacency(page_change_register(&change, buffer, false), store->hnsw,
 									 HnswAdjacencySlot(store->hnsw, node));
-	where = put_extra(store, &change, extra, chunk, size);
+	where = hnsw_disk_put_extra(store, &change, extra, chunk, size);
 	adjacency->more = where;
 	page_change_commit(&change);
-	record_free_space(store, extra);
+	hnsw_disk_note_free_space(store, extra);
 	UnlockReleaseBuffer(extra);
 	pfree(chunk);
 }
@@ -1175,6 +1250,21 @@ append_to_chunk(HnswDiskStore *store, uint32 node, ItemPointer where, ItemPointe
 	return capacity;
 }
 
+/* Whether the node with this record (or slot) on its code page has this code. */
+static bool
+same_code(HnswDiskStore *store, uint32 node, const char *at, const uint8 *code)
+{
+	const Quantizer *quantizer = store->store.quantizer;
+	HnswWideSlot slot;
+
+	if (!store->hnsw->wide)
+		return memcmp(at, code, store->hnsw->code_size) == 0;
+	memcpy(&slot, at, sizeof(slot));
+	return ItemPointerIsValid(&slot.first) && slot.size == quant_record_size(quantizer, code) &&
+		hnsw_wide_read_slot(store, node, &slot, store->scratch) &&
+		memcmp(store->scratch, code, slot.size) == 0;
+}
+
 static bool
 disk_add_tid(HnswStore *base, uint32 node, const uint8 *code, ItemPointer tid)
 {
@@ -1196,7 +1286,7 @@ disk_add_tid(HnswStore *base, uint32 node, const uint8 *code, ItemPointer tid)
 	codebuffer = pagemem_pin(ref.slot, store->index);
 	LockBuffer(codebuffer, BUFFER_LOCK_SHARE);
 	vecidx_page_check(store->index, codebuffer, VECIDX_PAGE_CODE, HNSW_VERSION);
-	same = memcmp(BufferGetPage(codebuffer) + ref.offset, code, hnsw->code_size) == 0;
+	same = same_code(store, node, BufferGetPage(codebuffer) + ref.offset, code);
 	if (!same)
 	{
 		UnlockReleaseBuffer(codebuffer);
@@ -1281,8 +1371,8 @@ hnsw_disk_store_init(HnswDiskStore *store, Relation index, HnswIndex *hnsw,
 	store->index = index;
 	store->hnsw = hnsw;
 	store->building = building;
-	store->scratch_stride = TYPEALIGN(64, hnsw->code_size + SIMD_SLACK);
-	store->scratch = vecidx_alloc_aligned(context, store->scratch_stride * (HNSW_MAX_LINKS_ANY + 1));
+	store->scratch_stride = TYPEALIGN(64, hnsw->quantizer.code_size + SIMD_SLACK);
+	store->scratch = vecidx_alloc_aligned(context, store->scratch_stride * (hnsw->wide ? 1 : HNSW_MAX_LINKS_ANY + 1));
 }
 
 /* ---- Inserts and VACUUM ---- */

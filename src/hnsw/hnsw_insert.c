@@ -149,7 +149,7 @@ create_first(HnswInserter *inserter, ItemPointer tid, int level)
 }
 
 bool
-hnsw_inserter_add(HnswInserter *inserter, const float *vector, ItemPointer tid, bool unchanged)
+hnsw_inserter_add(HnswInserter *inserter, const void *vector, ItemPointer tid, bool unchanged)
 {
 	HnswStore  *store = inserter->store;
 	HnswSearch *search = &inserter->search;
@@ -245,7 +245,7 @@ typedef struct InsertState
 	MemoryContext row;
 	HnswDiskStore store;
 	HnswInserter inserter;
-	float	   *floats;
+	void	   *buffer;
 } InsertState;
 
 bool
@@ -254,8 +254,7 @@ hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relati
 {
 	InsertState *state = indexInfo->ii_AmCache;
 	MemoryContext old;
-	const float *floats;
-	void	   *detoasted;
+	const void *elements;
 
 	(void) heap;
 	(void) check;
@@ -275,18 +274,17 @@ hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relati
 		state->row = AllocSetContextCreate(context, "hnsw insert row", ALLOCSET_DEFAULT_SIZES);
 		hnsw_disk_store_init(&state->store, index, hnsw, context, false);
 		hnsw_inserter_init(&state->inserter, &state->store.store, hnsw->ef_construction, hnsw->seed, context);
-		state->floats = MemoryContextAlloc(context, sizeof(float) * hnsw->dim);
+		state->buffer = vecidx_elements_buffer(hnsw->opclass, hnsw->dim, context);
 		indexInfo->ii_AmCache = state;
 	}
 	state->store.index = index;
 
 	old = MemoryContextSwitchTo(state->row);
-	floats = vecidx_floats(state->store.hnsw->opclass, values[0], state->store.hnsw->dim,
-						   state->floats, &detoasted);
-	if (floats != NULL)
+	elements = vecidx_elements(state->store.hnsw->opclass, values[0], state->store.hnsw->dim, state->buffer);
+	if (elements != NULL)
 	{
 		hnsw_insert_lock(index);
-		hnsw_inserter_add(&state->inserter, floats, tid, unchanged);
+		hnsw_inserter_add(&state->inserter, elements, tid, unchanged);
 		hnsw_insert_unlock(index);
 	}
 	MemoryContextSwitchTo(old);

@@ -86,7 +86,7 @@ hnsw_meta_problem(const HnswMetaPageData *meta)
 		meta->quantizer >= QUANT_COUNT || meta->metric >= METRIC_COUNT)
 		return "metapage holds impossible options";
 	if (meta->code_size == 0 ||
-		meta->code_size != quant_code_size(meta->quantizer, meta->metric, meta->dim) ||
+		meta->code_size != hnsw_code_size(meta->quantizer, meta->metric, meta->dim) ||
 		meta->payload_size != 0 ||
 		meta->adjacency_size != HNSW_ADJACENCY_SIZE(meta->m, meta->payload_size) ||
 		meta->codes_per_page != HNSW_CODE_PAGE_BYTES / meta->code_size ||
@@ -229,6 +229,7 @@ load_index(Relation index, const HnswMetaPageData *meta)
 	hnsw->m = meta->m;
 	hnsw->ef_construction = meta->ef_construction;
 	hnsw->code_size = meta->code_size;
+	hnsw->wide = hnsw_is_wide(meta->quantizer, meta->metric, meta->dim);
 	hnsw->adjacency_size = meta->adjacency_size;
 	hnsw->codes_per_page = meta->codes_per_page;
 	hnsw->adjacencies_per_page = meta->adjacencies_per_page;
@@ -236,7 +237,8 @@ load_index(Relation index, const HnswMetaPageData *meta)
 	if (!extents_exist(&meta->codes, RelationGetNumberOfBlocks(index)) ||
 		!extents_exist(&meta->adjacencies, RelationGetNumberOfBlocks(index)))
 		vecidx_corrupted(index, HNSW_META_BLOCK, -1, "pages of the metapage's extents do not exist");
-	if (hnsw->opclass->metric != (Metric) meta->metric)
+	if (hnsw->opclass->metric != (Metric) meta->metric ||
+		hnsw->opclass->type->elements != quant_elements(meta->quantizer))
 		vecidx_corrupted(index, HNSW_META_BLOCK, -1, "operator class is not the one that the index was made with");
 	quant_init(&hnsw->quantizer, meta->quantizer, meta->metric, meta->dim,
 			   read_centre(index, meta, context), meta->seed);
@@ -384,7 +386,7 @@ hnsw_create(Relation index, ForkNumber fork, const HnswParams *params, const flo
 			meta->quantizer = params->quantizer;
 			meta->metric = params->opclass->metric;
 			meta->has_centre = centre != NULL;
-			meta->code_size = quant_code_size(params->quantizer, params->opclass->metric, params->dim);
+			meta->code_size = hnsw_code_size(params->quantizer, params->opclass->metric, params->dim);
 			meta->adjacency_size = HNSW_ADJACENCY_SIZE(params->m, 0);
 			meta->codes_per_page = HNSW_CODE_PAGE_BYTES / meta->code_size;
 			meta->adjacencies_per_page = HNSW_ADJACENCY_PAGE_BYTES / meta->adjacency_size;

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "index/page.h"
+#include "quant/quantizer.h"
 #include "simd/simd.h"
 #include "storage/itemptr.h"
 
@@ -79,7 +80,7 @@ typedef struct HnswMetaPageData
 	uint8		metric;			/* Metric */
 	uint8		has_centre;
 	uint8		unused1;
-	uint32		code_size;		/* bytes of a code record */
+	uint32		code_size;		/* bytes of a code record, or of HnswWideSlot */
 	uint32		adjacency_size; /* bytes of an adjacency record */
 	uint16		codes_per_page;
 	uint16		adjacencies_per_page;
@@ -103,11 +104,40 @@ typedef HnswMetaPageData *HnswMetaPage;
 #define HnswPageGetMeta(page) ((HnswMetaPage) PageGetContents(page))
 
 /*
- * Code pages: records of code_size bytes from PageGetContents on; pd_lower
+ * Code pages: records (or wide slots) of code_size bytes from PageGetContents on; pd_lower
  * ends the last one in use.  A record never changes while its node is
  * reachable.  SIMD_SLACK bytes stay readable behind the last record.
  */
 #define HNSW_CODE_PAGE_BYTES (BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - SIMD_SLACK)
+
+/*
+ * Records that differ in size (sparse vectors) or are larger than a code page
+ * stand on extra pages, in a chain of chunks; what stands on the code page is
+ * where the first one is.
+ */
+typedef struct HnswWideSlot
+{
+	ItemPointerData first;		/* invalid: VACUUM took the record away */
+	uint16		unused;
+	uint32		size;			/* bytes of the record */
+} HnswWideSlot;
+
+StaticAssertDecl(sizeof(HnswWideSlot) == 12, "a wide slot is 12 bytes on disk");
+
+static inline bool
+hnsw_is_wide(QuantKind kind, Metric metric, int dim)
+{
+	Size		size = quant_code_size(kind, metric, dim);
+
+	return size > HNSW_CODE_PAGE_BYTES || (size > 0 && quant_sized(kind));
+}
+
+/* Bytes that a node takes on its code page; 0 where the kind cannot serve the metric. */
+static inline Size
+hnsw_code_size(QuantKind kind, Metric metric, int dim)
+{
+	return hnsw_is_wide(kind, metric, dim) ? sizeof(HnswWideSlot) : quant_code_size(kind, metric, dim);
+}
 
 /* Centre pages: float32 from PageGetContents on. */
 #define HNSW_CENTRE_PER_PAGE \
@@ -161,7 +191,8 @@ typedef HnswUpperLevelData *HnswUpperLevel;
 typedef enum HnswExtraKind
 {
 	HNSW_EXTRA_UPPER = 1,
-	HNSW_EXTRA_TIDS = 2
+	HNSW_EXTRA_TIDS = 2,
+	HNSW_EXTRA_CODE = 3
 } HnswExtraKind;
 
 typedef struct HnswExtraHeader
@@ -195,6 +226,20 @@ typedef HnswTidChunkData *HnswTidChunk;
 	(offsetof(HnswTidChunkData, tids) + sizeof(ItemPointerData) * (Size) (capacity))
 #define HNSW_MIN_CHUNK_TIDS 4
 #define HNSW_MAX_CHUNK_TIDS 1024
+
+/* A part of a wide record; all but the last are full. */
+typedef struct HnswCodeChunkData
+{
+	HnswExtraHeader header;
+	ItemPointerData next;		/* invalid in the last */
+	uint16		unused;
+	uint8		bytes[FLEXIBLE_ARRAY_MEMBER];
+} HnswCodeChunkData;
+
+typedef HnswCodeChunkData *HnswCodeChunk;
+
+#define HNSW_CODE_CHUNK_SIZE(nbytes) (offsetof(HnswCodeChunkData, bytes) + (Size) (nbytes))
+#define HNSW_CODE_CHUNK_BYTES (HNSW_EXTRA_PAGE_BYTES - offsetof(HnswCodeChunkData, bytes))
 
 #define HNSW_EXTRA_PAGE_BYTES \
 	MAXALIGN_DOWN(BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - sizeof(ItemIdData) - sizeof(VecidxPageOpaqueData))

@@ -87,8 +87,8 @@ typedef struct HnswScan
 	HnswSearch	search;
 	QuantQuery *query;
 	void	   *scratch;
-	float	   *floats;			/* of the query */
-	float	   *buffer;			/* of a row */
+	float	   *floats;			/* of the query; NULL where the index has exact distances */
+	void	   *buffer;			/* of a value */
 	RowFetch   *fetch;			/* NULL until needed */
 
 	ScanPhase	phase;
@@ -132,8 +132,9 @@ make_scan(HnswIndex *hnsw, Relation index)
 	hnsw_search_init(&so->search, &so->store.store, context, hnsw_ef_search);
 	so->query = vecidx_alloc_aligned(context, hnsw->quantizer.query_size);
 	so->scratch = vecidx_alloc_aligned(context, hnsw->quantizer.scratch_size + 1);
-	so->floats = MemoryContextAlloc(context, sizeof(float) * hnsw->dim);
-	so->buffer = MemoryContextAlloc(context, sizeof(float) * hnsw->dim);
+	if (!quant_exact(hnsw->quantizer.kind))
+		so->floats = MemoryContextAlloc(context, sizeof(float) * hnsw->dim);
+	so->buffer = vecidx_elements_buffer(hnsw->opclass, hnsw->dim, context);
 	candidates_init(&so->pending, context);
 	nodeset_init(&so->handed, context, hnsw_ef_search);
 	so->tids.context = context;
@@ -280,6 +281,18 @@ exact_pop(ExactQueue *queue)
 /* ---- Rounds ---- */
 
 /*
+ * What a candidate's distance hardly falls below.  Exact kinds err by the
+ * rounding of their distance to float.
+ */
+static inline float
+lower_bound(const HnswScan *so, float dist, float err)
+{
+	if (so->floats == NULL)
+		return nextafterf(dist, -FLT_MAX);
+	return dist - (float) RERANK_ERRORS * err;
+}
+
+/*
  * Hand candidates to the fetching stage, beside those it has not fetched yet:
  * there their distance is the lower bound.  The graph search's results grow
  * from round to round; those handed over before are left out.
@@ -296,7 +309,7 @@ hand_over(HnswScan *so, const Candidate *items, size_t n, bool from_graph)
 
 		if (from_graph && !nodeset_add(&so->handed, c.node))
 			continue;
-		c.dist -= (float) RERANK_ERRORS * c.err;
+		c.dist = lower_bound(so, c.dist, c.err);
 		pending->items[pending->n++] = c;
 	}
 	nearest_heapify(pending);
@@ -371,32 +384,31 @@ hand_over_results(HnswScan *so)
 	{
 		const Candidate *farthest = &results->items[0];
 
-		so->margin = Min(so->margin, farthest->dist - RERANK_ERRORS * farthest->err);
+		so->margin = Min(so->margin, lower_bound(so, farthest->dist, farthest->err));
 	}
 }
 
-/* The query's floats, or none where no distance is defined. */
+/* The query in the quantizer's form, or none where no distance is defined. */
 static bool
 prepare_query(IndexScanDesc scan, HnswScan *so)
 {
 	const ScanKeyData *key = scan->orderByData;
-	const float *floats;
-	void	   *detoasted;
+	const void *elements;
 	MemoryContext old;
 
 	if (key->sk_flags & SK_ISNULL)
 		return false;
 	old = MemoryContextSwitchTo(so->row);
-	floats = vecidx_floats(so->hnsw->opclass, key->sk_argument, so->hnsw->dim, so->floats, &detoasted);
-	if (floats != NULL)
+	elements = vecidx_elements(so->hnsw->opclass, key->sk_argument, so->hnsw->dim, so->buffer);
+	if (elements != NULL)
 	{
-		if (floats != so->floats)
-			memcpy(so->floats, floats, sizeof(float) * so->hnsw->dim);
-		quant_query_prepare(&so->hnsw->quantizer, so->floats, so->query, so->scratch);
+		if (so->floats != NULL)
+			memcpy(so->floats, elements, sizeof(float) * so->hnsw->dim);
+		quant_query_prepare(&so->hnsw->quantizer, elements, so->query, so->scratch);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(so->row);
-	return floats != NULL;
+	return elements != NULL;
 }
 
 static Size
@@ -485,15 +497,39 @@ graph_round(HnswScan *so)
 	hand_over_results(so);
 }
 
-/* Keep the nearest of the codes on one page that no round has returned. */
+/* Keep those of n scored nodes, numbered from first on, that are among the nearest and no round has returned. */
+static void
+keep_nearest(HnswScan *so, CandidateArray *nearest, uint32 first, int n, const float *dist, const float *err)
+{
+	for (int i = 0; i < n; i++)
+	{
+		Candidate	c = {dist[i], err[i], first + i, 0};
+
+		if (nearest->n >= so->linear_keep && !candidate_before(&c, &nearest->items[0]))
+			continue;
+		if (so->linear_started && !candidate_before(&so->linear_last, &c))
+			continue;			/* an earlier pass had it */
+		if (nodeset_has(&so->handed, c.node))
+			continue;			/* the graph search had it */
+		if (nearest->n < so->linear_keep)
+			farthest_push(nearest, c);
+		else
+			farthest_replace(nearest, c);
+	}
+}
+
+/* Score all codes of a page: where they stand there, under its lock. */
 static void
 linear_page(HnswScan *so, Relation index, uint32 ordinal, CandidateArray *nearest)
 {
 	HnswIndex  *hnsw = so->hnsw;
+	HnswStore  *store = &so->store.store;
 	Buffer		buffer = pagemem_pin(&hnsw->code_memory.slots[ordinal], index);
 	Page		page = BufferGetPage(buffer);
+	uint32		base = ordinal * hnsw->codes_per_page;
 	uint32		used;
 	const uint8 *records[SCORE_BATCH];
+	uint32		nodes[SCORE_BATCH];
 	float		dist[SCORE_BATCH];
 	float		err[SCORE_BATCH];
 
@@ -501,30 +537,28 @@ linear_page(HnswScan *so, Relation index, uint32 ordinal, CandidateArray *neares
 	vecidx_page_check(index, buffer, VECIDX_PAGE_CODE, HNSW_VERSION);
 	used = (((PageHeader) page)->pd_lower - MAXALIGN(SizeOfPageHeaderData)) / hnsw->code_size;
 	used = Min(used, hnsw->codes_per_page);
+	if (hnsw->wide)
+		UnlockReleaseBuffer(buffer);
 	for (uint32 first = 0; first < used; first += SCORE_BATCH)
 	{
 		int			n = Min(used - first, SCORE_BATCH);
 
-		for (int i = 0; i < n; i++)
-			records[i] = (const uint8 *) PageGetContents(page) + (first + i) * hnsw->code_size;
-		quant_score(so->query, records, n, dist, err);
-		for (int i = 0; i < n; i++)
+		if (hnsw->wide)
 		{
-			Candidate	c = {dist[i], err[i], ordinal * hnsw->codes_per_page + first + i, 0};
-
-			if (nearest->n >= so->linear_keep && !candidate_before(&c, &nearest->items[0]))
-				continue;
-			if (so->linear_started && !candidate_before(&so->linear_last, &c))
-				continue;		/* an earlier pass had it */
-			if (nodeset_has(&so->handed, c.node))
-				continue;		/* the graph search had it */
-			if (nearest->n < so->linear_keep)
-				farthest_push(nearest, c);
-			else
-				farthest_replace(nearest, c);
+			for (int i = 0; i < n; i++)
+				nodes[i] = base + first + i;
+			store->score(store, so->query, nodes, n, dist, err);
 		}
+		else
+		{
+			for (int i = 0; i < n; i++)
+				records[i] = (const uint8 *) PageGetContents(page) + (first + i) * hnsw->code_size;
+			quant_score(so->query, records, n, dist, err);
+		}
+		keep_nearest(so, nearest, base + first, n, dist, err);
 	}
-	UnlockReleaseBuffer(buffer);
+	if (!hnsw->wide)
+		UnlockReleaseBuffer(buffer);
 }
 
 static void
@@ -579,7 +613,7 @@ linear_round(IndexScanDesc scan, HnswScan *so)
 
 		for (size_t i = 0; i < n; i++)
 			err = Max(err, nearest->items[i].err);
-		so->margin = so->linear_last.dist - RERANK_ERRORS * err;
+		so->margin = lower_bound(so, so->linear_last.dist, err);
 	}
 	nearest->n = 0;
 }
@@ -602,8 +636,7 @@ fetch_exact(IndexScanDesc scan, HnswScan *so, ItemPointer tid, double *dist)
 		found = false;
 	if (found)
 	{
-		void	   *detoasted;
-		const float *floats = vecidx_floats(so->hnsw->opclass, value, so->hnsw->dim, so->buffer, &detoasted);
+		const float *floats = vecidx_elements(so->hnsw->opclass, value, so->hnsw->dim, so->buffer);
 
 		if (floats == NULL)
 			found = false;
@@ -619,20 +652,12 @@ fetch_exact(IndexScanDesc scan, HnswScan *so, ItemPointer tid, double *dist)
 	return found;
 }
 
-/* The distance in the index itself, read under a pin. */
+/* The distance in the index itself. */
 static double
 index_exact(HnswScan *so, uint32 node)
 {
-	float		dist;
-
-	/* a peek may have misread it, in theory: this is what decides the order */
 	so->store.store.get_code(&so->store.store, node, so->store.scratch);
-	{
-		const uint8 *record = so->store.scratch;
-
-		quant_score(so->query, &record, 1, &dist, NULL);
-	}
-	return dist;
+	return quant_score_exact(so->query, so->store.scratch);
 }
 
 static void
@@ -648,7 +673,7 @@ add_exact(HnswScan *so, double dist, ItemPointer tid)
 static void
 fetch_one(IndexScanDesc scan, HnswScan *so)
 {
-	bool		exact_in_index = so->hnsw->quantizer.kind == QUANT_NONE;
+	bool		exact_in_index = quant_exact(so->hnsw->quantizer.kind);
 	double		dist;
 
 	CHECK_FOR_INTERRUPTS();

@@ -136,21 +136,6 @@ clean_chunk(VacuumState *state, Buffer extra, ItemPointer where, HnswTidChunk ch
 	return live;
 }
 
-/* Delete an item from the image of an extra page; its line pointer may be used again. */
-static void
-delete_item(Page page, ItemPointer where)
-{
-	PageIndexTupleDeleteNoCompact(page, ItemPointerGetOffsetNumber(where));
-	PageSetHasFreeLinePointers(page);
-}
-
-static void
-note_free_space(VacuumState *state, Buffer buffer)
-{
-	RecordPageWithFreeSpace(state->index, BufferGetBlockNumber(buffer),
-							PageGetExactFreeSpace(BufferGetPage(buffer)));
-}
-
 /*
  * Take an empty chunk out of a chain.  previous: the chunk before it, or
  * invalid when the adjacency record points to it.  The adjacency page stays
@@ -192,9 +177,9 @@ unlink_chunk(VacuumState *state, Buffer adjacency_buffer, uint32 node, ItemPoint
 		((HnswTidChunk) PageGetItem(before_page,
 									PageGetItemId(before_page, ItemPointerGetOffsetNumber(previous))))->next = next;
 	}
-	delete_item(page, where);
+	hnsw_page_delete_item(page, where);
 	page_change_commit(&change);
-	note_free_space(state, extra);
+	hnsw_disk_note_free_space(&state->disk, extra);
 	UnlockReleaseBuffer(extra);
 	if (BufferIsValid(before))
 		UnlockReleaseBuffer(before);
@@ -688,6 +673,9 @@ free_page_nodes(VacuumState *state, uint32 ordinal)
 		return;
 
 	vecidx_vacuum_delay_point();
+	for (uint32 i = 0; hnsw->wide && i < hnsw->adjacencies_per_page && first + i < state->limit; i++)
+		if (bit_get(state->deleted, first + i))
+			hnsw_wide_drop(&state->disk, first + i);
 	metabuffer = vecidx_read(state->index, HNSW_META_BLOCK, BUFFER_LOCK_EXCLUSIVE,
 							 VECIDX_PAGE_META, HNSW_VERSION);
 	if (!hnsw_disk_adjacency_page(&state->disk, ordinal, BUFFER_LOCK_EXCLUSIVE, &buffer))
@@ -719,9 +707,9 @@ free_page_nodes(VacuumState *state, uint32 ordinal)
 		meta = HnswPageGetMeta(page_change_register(&change, metabuffer, false));
 		page = page_change_register(&change, buffer, false);
 		free_node(hnsw, meta, page, first + i);
-		delete_item(page_change_register(&change, extra, false), &upper);
+		hnsw_page_delete_item(page_change_register(&change, extra, false), &upper);
 		page_change_commit(&change);
-		note_free_space(state, extra);
+		hnsw_disk_note_free_space(&state->disk, extra);
 		UnlockReleaseBuffer(extra);
 	}
 	if (any)
@@ -766,7 +754,7 @@ hnsw_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	hnsw_search_init(&state.search, &state.disk.store, state.context, state.hnsw->ef_construction);
 	hnsw_select_init(&state.select, &state.disk.store, state.context);
 	state.query = vecidx_alloc_aligned(state.context, state.hnsw->quantizer.query_size);
-	state.code = vecidx_alloc_aligned(state.context, state.hnsw->code_size + SIMD_SLACK);
+	state.code = vecidx_alloc_aligned(state.context, state.hnsw->quantizer.code_size + SIMD_SLACK);
 	state.limit = (uint32) hnsw_node_limit(state.hnsw);
 	state.deleted = MemoryContextAllocExtended(state.context, state.limit / 8 + 1,
 											   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);

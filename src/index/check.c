@@ -206,7 +206,7 @@ typedef struct HeapState
 {
 	const VecidxOpclass *opclass;
 	int			dim;
-	float	   *buffer;
+	void	   *buffer;
 	Tuplesortstate *tids;
 	MemoryContext row;
 } HeapState;
@@ -216,7 +216,6 @@ heap_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool
 {
 	HeapState  *state = arg;
 	MemoryContext old;
-	void	   *detoasted;
 
 	(void) index;
 	(void) alive;
@@ -224,7 +223,7 @@ heap_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool
 	if (isnull[0])
 		return;
 	old = MemoryContextSwitchTo(state->row);
-	if (vecidx_floats(state->opclass, values[0], state->dim, state->buffer, &detoasted) != NULL)
+	if (vecidx_elements(state->opclass, values[0], state->dim, state->buffer) != NULL)
 		tuplesort_putdatum(state->tids, Int64GetDatum(itemptr_encode(tid)), false);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(state->row);
@@ -254,7 +253,7 @@ heap_tids(VecidxCheck *check)
 
 	state.opclass = vecidx_opclass(check->index);
 	state.dim = vecidx_index_dim(check->index, state.opclass);
-	state.buffer = palloc(sizeof(float) * state.dim);
+	state.buffer = vecidx_elements_buffer(state.opclass, state.dim, CurrentMemoryContext);
 	state.tids = begin_tids();
 	state.row = AllocSetContextCreate(CurrentMemoryContext, "vecidx check row", ALLOCSET_DEFAULT_SIZES);
 	scan = table_beginscan_strat(check->heap, snapshot, 0, NULL, true, true);

@@ -1,42 +1,75 @@
 /*
  * opclass.c
- *		Operator classes: support functions, and the Datum -> float boundary.
+ *		Operator classes: support functions, and the boundary between Datums
+ *		and what they are made of.
  */
 #include "vecidx.h"
 
 #include "access/genam.h"
+#include "dist/metric_sparse.h"
 #include "fmgr.h"
 #include "index/opclass.h"
 #include "types/vectors.h"
+#include "utils/varbit.h"
 
-static int
-vector_type_dim(const void *value)
+#define TYPE_OF_FLOATS(type_, Struct, name_, get, max, read_, buffer_size_) \
+static void * \
+type_##_detoast(Datum value) \
+{ \
+	return get(value); \
+} \
+\
+static int \
+type_##_dim(const void *value) \
+{ \
+	return ((const Struct *) value)->dim; \
+} \
+\
+static const VecidxType type_ = { \
+	.name = (name_), \
+	.mismatch = name_ " dimensions", \
+	.max_dim = (max), \
+	.elements = QUANT_FLOATS, \
+	.detoast = type_##_detoast, \
+	.dim = type_##_dim, \
+	.read = (read_), \
+	.buffer_size = (buffer_size_), \
+	.zero = floats_zero \
+};
+
+static bool
+floats_zero(const void *elements, int dim)
 {
-	return ((const Vector *) value)->dim;
+	const float *x = elements;
+
+	for (int i = 0; i < dim; i++)
+		if (x[i] != 0)
+			return false;
+	return true;
 }
 
-static const float *
-vector_type_floats(const void *value, float *buffer)
+static size_t
+no_buffer(int dim)
+{
+	(void) dim;
+	return 1;
+}
+
+static size_t
+floats_buffer(int dim)
+{
+	return sizeof(float) * (size_t) dim;
+}
+
+static const void *
+vector_type_read(const void *value, void *buffer)
 {
 	(void) buffer;				/* the values can be read where they are */
 	return ((const Vector *) value)->x;
 }
 
-static const VecidxType vector_type = {
-	.name = "vector",
-	.max_dim = VECTOR_MAX_DIM,
-	.dim = vector_type_dim,
-	.floats = vector_type_floats
-};
-
-static int
-halfvec_type_dim(const void *value)
-{
-	return ((const HalfVector *) value)->dim;
-}
-
-static const float *
-halfvec_type_floats(const void *value, float *buffer)
+static const void *
+halfvec_type_read(const void *value, void *buffer)
 {
 	const HalfVector *v = value;
 
@@ -44,12 +77,105 @@ halfvec_type_floats(const void *value, float *buffer)
 	return buffer;
 }
 
-static const VecidxType halfvec_type = {
-	.name = "halfvec",
-	.max_dim = HALFVEC_MAX_DIM,
-	.dim = halfvec_type_dim,
-	.floats = halfvec_type_floats
+TYPE_OF_FLOATS(vector_type, Vector, "vector", DatumGetVector, VECTOR_MAX_DIM, vector_type_read, no_buffer)
+TYPE_OF_FLOATS(halfvec_type, HalfVector, "halfvec", DatumGetHalfVector, HALFVEC_MAX_DIM, halfvec_type_read, floats_buffer)
+
+/* Not a limit of the format, but some bound there must be to the memory of a scan. */
+#define BIT_MAX_INDEXED 1000000
+
+static void *
+bit_type_detoast(Datum value)
+{
+	return DatumGetVarBitP(value);
+}
+
+static int
+bit_type_dim(const void *value)
+{
+	return VARBITLEN((const VarBit *) value);
+}
+
+static const void *
+bit_type_read(const void *value, void *buffer)
+{
+	(void) buffer;
+	return VARBITS((const VarBit *) value);
+}
+
+static bool
+bits_zero(const void *elements, int dim)
+{
+	const uint8 *bits = elements;
+
+	for (int i = 0; i < (dim + 7) / 8; i++)
+		if (bits[i] != 0)
+			return false;
+	return true;
+}
+
+static const VecidxType bit_type = {
+	.name = "bit",
+	.mismatch = "bit lengths",
+	.max_dim = BIT_MAX_INDEXED,
+	.elements = QUANT_BIT_STRING,
+	.detoast = bit_type_detoast,
+	.dim = bit_type_dim,
+	.read = bit_type_read,
+	.buffer_size = no_buffer,
+	.zero = bits_zero
 };
+
+static void *
+sparsevec_type_detoast(Datum value)
+{
+	return DatumGetSparseVector(value);
+}
+
+static int
+sparsevec_type_dim(const void *value)
+{
+	return ((const SparseVector *) value)->dim;
+}
+
+static const void *
+sparsevec_type_read(const void *value, void *buffer)
+{
+	const SparseVector *v = value;
+	SparseElements *elements = buffer;
+
+	elements->indices = v->indices;
+	elements->values = SPARSEVEC_VALUES(v);
+	elements->n = v->nnz;
+	return elements;
+}
+
+static size_t
+sparse_elements_buffer(int dim)
+{
+	(void) dim;
+	return sizeof(SparseElements);
+}
+
+static bool
+sparse_zero(const void *elements, int dim)
+{
+	(void) dim;
+	return ((const SparseElements *) elements)->n == 0;
+}
+
+static const VecidxType sparsevec_type = {
+	.name = "sparsevec",
+	.mismatch = "sparsevec dimensions",
+	.max_dim = SPARSEVEC_MAX_DIM,
+	.elements = QUANT_SPARSE_ELEMENTS,
+	.detoast = sparsevec_type_detoast,
+	.dim = sparsevec_type_dim,
+	.read = sparsevec_type_read,
+	.buffer_size = sparse_elements_buffer,
+	.zero = sparse_zero
+};
+
+StaticAssertDecl(SPARSEVEC_MAX_NNZ == QUANT_SPARSE_MAX, "every sparsevec can be encoded");
 
 /* One support function per operator class. */
 #define OPCLASS_SUPPORT(function, metric_, type_) \
@@ -70,6 +196,12 @@ OPCLASS_SUPPORT(vecidx_halfvec_l2_support, METRIC_L2, halfvec_type)
 OPCLASS_SUPPORT(vecidx_halfvec_ip_support, METRIC_IP, halfvec_type)
 OPCLASS_SUPPORT(vecidx_halfvec_cosine_support, METRIC_COSINE, halfvec_type)
 OPCLASS_SUPPORT(vecidx_halfvec_l1_support, METRIC_L1, halfvec_type)
+OPCLASS_SUPPORT(vecidx_bit_hamming_support, METRIC_HAMMING, bit_type)
+OPCLASS_SUPPORT(vecidx_bit_jaccard_support, METRIC_JACCARD, bit_type)
+OPCLASS_SUPPORT(vecidx_sparsevec_l2_support, METRIC_L2, sparsevec_type)
+OPCLASS_SUPPORT(vecidx_sparsevec_ip_support, METRIC_IP, sparsevec_type)
+OPCLASS_SUPPORT(vecidx_sparsevec_cosine_support, METRIC_COSINE, sparsevec_type)
+OPCLASS_SUPPORT(vecidx_sparsevec_l1_support, METRIC_L1, sparsevec_type)
 
 const VecidxOpclass *
 vecidx_opclass(Relation index)
@@ -93,27 +225,26 @@ vecidx_index_dim(Relation index, const VecidxOpclass *opclass)
 	return dim;
 }
 
-const float *
-vecidx_floats(const VecidxOpclass *opclass, Datum value, int dim, float *buffer, void **detoasted)
+void *
+vecidx_elements_buffer(const VecidxOpclass *opclass, int dim, MemoryContext context)
 {
-	void	   *v = PG_DETOAST_DATUM(value);
-	int			actual = opclass->type->dim(v);
-	const float *x;
+	return MemoryContextAlloc(context, opclass->type->buffer_size(dim));
+}
 
-	*detoasted = v;
+const void *
+vecidx_elements(const VecidxOpclass *opclass, Datum value, int dim, void *buffer)
+{
+	const VecidxType *type = opclass->type;
+	void	   *v = type->detoast(value);
+	int			actual = type->dim(v);
+	const void *elements;
+
 	if (actual != dim)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("different %s dimensions %d and %d", opclass->type->name, actual, dim)));
-	x = opclass->type->floats(v, buffer);
-	if (metric_info(opclass->metric)->zero_undefined)
-	{
-		int			i = 0;
-
-		while (i < dim && x[i] == 0)
-			i++;
-		if (i == dim)
-			return NULL;
-	}
-	return x;
+				 errmsg("different %s %d and %d", type->mismatch, actual, dim)));
+	elements = type->read(v, buffer);
+	if (metric_info(opclass->metric)->zero_undefined && type->zero(elements, dim))
+		return NULL;
+	return elements;
 }

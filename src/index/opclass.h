@@ -11,20 +11,26 @@
 #include "postgres.h"
 
 #include "dist/metric.h"
+#include "quant/quantizer.h"
 #include "utils/rel.h"
 
 #define VECIDX_SUPPORT_PROC 1
 #define VECIDX_NPROCS 1
 #define VECIDX_ORDER_STRATEGY 1
 
-/* The only place that turns a Datum into floats. */
+/* The only place that turns a Datum into what quantizers take (quantizer.h). */
 typedef struct VecidxType
 {
 	const char *name;
+	const char *mismatch;		/* what differs where dim() does: "different %s 2 and 3" */
 	int			max_dim;
+	QuantElements elements;
+	void	   *(*detoast) (Datum value);	/* errors where the value is damaged */
 	int			(*dim) (const void *value); /* value is detoasted */
-	/* dim floats: inside value, or written to buffer (room for dim floats) */
-	const float *(*floats) (const void *value, float *buffer);
+	/* the elements: inside value, or written to buffer */
+	const void *(*read) (const void *value, void *buffer);
+	size_t		(*buffer_size) (int dim);	/* bytes that read wants there, aligned; not 0 */
+	bool		(*zero) (const void *elements, int dim);
 } VecidxType;
 
 typedef struct VecidxOpclass
@@ -41,13 +47,16 @@ extern const VecidxOpclass *vecidx_opclass(Relation index);
  */
 extern int	vecidx_index_dim(Relation index, const VecidxOpclass *opclass);
 
+/* Working memory for vecidx_elements(). */
+extern void *vecidx_elements_buffer(const VecidxOpclass *opclass, int dim, MemoryContext context);
+
 /*
- * The floats of a value that is to be indexed or searched for.  The result
- * lies in *detoasted (which the caller may pfree when it differs from the
- * datum) or in buffer.  Returns NULL where the value has no place in the
- * index (a zero vector under cosine).  Errors on other dimensions.
+ * What a value that is to be indexed or searched for is made of: dim floats,
+ * bits or SparseElements, by the type's elements.  The result lies in the
+ * datum, in buffer, or in CurrentMemoryContext where the datum was TOASTed.
+ * Returns NULL where the value has no place in the index (a zero vector under
+ * cosine).  Errors on other dimensions.
  */
-extern const float *vecidx_floats(const VecidxOpclass *opclass, Datum value, int dim,
-								  float *buffer, void **detoasted);
+extern const void *vecidx_elements(const VecidxOpclass *opclass, Datum value, int dim, void *buffer);
 
 #endif							/* VECIDX_OPCLASS_H */

@@ -29,7 +29,7 @@ typedef struct SampleState
 	int			dim;
 	int			ngroups;
 	double	   *sums;			/* ngroups times dim */
-	float	   *buffer;
+	void	   *buffer;
 	int64		n;
 	int64		seen;			/* rows met, also past the last that counts */
 	MemoryContext row;
@@ -41,7 +41,6 @@ sample_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, bo
 	SampleState *state = arg;
 	MemoryContext old;
 	const float *floats;
-	void	   *detoasted;
 
 	(void) index;
 	(void) tid;
@@ -52,7 +51,7 @@ sample_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, bo
 	if (state->n >= SAMPLE_ROWS)
 		return;
 	old = MemoryContextSwitchTo(state->row);
-	floats = vecidx_floats(state->opclass, values[0], state->dim, state->buffer, &detoasted);
+	floats = vecidx_elements(state->opclass, values[0], state->dim, state->buffer);
 	if (floats != NULL)
 	{
 		double	   *sum = state->sums + (Size) (state->n % state->ngroups) * state->dim;
@@ -121,7 +120,7 @@ vecidx_sample_mean(Relation heap, Relation index, IndexInfo *info,
 	/* under cosine all vectors weigh the same */
 	state.ngroups = opclass->metric == METRIC_COSINE ? 1 : MEAN_GROUPS;
 	state.sums = palloc0(sizeof(double) * dim * state.ngroups);
-	state.buffer = palloc(sizeof(float) * dim);
+	state.buffer = vecidx_elements_buffer(opclass, dim, CurrentMemoryContext);
 	state.row = AllocSetContextCreate(CurrentMemoryContext, "vecidx sample", ALLOCSET_DEFAULT_SIZES);
 
 	BlockSampler_Init(&sampler, nblocks, SAMPLE_BLOCKS, SAMPLE_SEED);

@@ -364,7 +364,7 @@ store_factors(const Quantizer *q, const Rotated *r, double along, uint8_t *recor
 }
 
 static void
-u4_encode(const Quantizer *q, const float *v, uint8_t *code, void *scratch)
+u4_encode(const Quantizer *q, const void *v, uint8_t *code, void *scratch)
 {
 	float	   *y;
 	uint8_t    *u;
@@ -389,7 +389,7 @@ u4_encode(const Quantizer *q, const float *v, uint8_t *code, void *scratch)
 }
 
 static void
-u8_encode(const Quantizer *q, const float *v, uint8_t *code, void *scratch)
+u8_encode(const Quantizer *q, const void *v, uint8_t *code, void *scratch)
 {
 	float	   *y;
 	uint8_t    *u = code + QUANT_FACTOR_BYTES;
@@ -472,7 +472,7 @@ round_to_integer(float z)
 }
 
 static void
-u4_prepare(const Quantizer *q, const float *v, QuantQuery *query, void *scratch)
+u4_prepare(const Quantizer *q, const void *v, QuantQuery *query, void *scratch)
 {
 	float	   *y;
 	int8_t	   *lo = (int8_t *) query->payload;
@@ -525,7 +525,7 @@ u8_query_bound(double norm_sq, float largest, int dim)
 }
 
 static void
-u8_prepare(const Quantizer *q, const float *v, QuantQuery *query, void *scratch)
+u8_prepare(const Quantizer *q, const void *v, QuantQuery *query, void *scratch)
 {
 	float	   *y;
 	int16_t    *out = (int16_t *) (void *) query->payload;
@@ -822,6 +822,7 @@ const QuantMethods quant_rabitq4_methods = {
 	.scratch_size = grid_scratch_size,
 	.wants_centre = true,
 	.noise = u4_noise,
+	.problem = quant_factors_problem,
 	.encode = u4_encode,
 	.prepare = u4_prepare,
 	.prepare_code = u4_prepare_code,
@@ -835,6 +836,7 @@ const QuantMethods quant_sq8_methods = {
 	.scratch_size = grid_scratch_size,
 	.wants_centre = true,
 	.noise = u8_noise,
+	.problem = quant_factors_problem,
 	.encode = u8_encode,
 	.prepare = u8_prepare,
 	.prepare_code = u8_prepare_code,

@@ -64,7 +64,7 @@ encode(const Quantizer *q, const float *v, uint8_t *u, int levels, float *lo_out
 }
 
 static void
-u8_encode(const Quantizer *q, const float *v, uint8_t *code, void *scratch)
+u8_encode(const Quantizer *q, const void *v, uint8_t *code, void *scratch)
 {
 	float		lo;
 	float		step;
@@ -76,7 +76,7 @@ u8_encode(const Quantizer *q, const float *v, uint8_t *code, void *scratch)
 }
 
 static void
-u4_encode(const Quantizer *q, const float *v, uint8_t *code, void *scratch)
+u4_encode(const Quantizer *q, const void *v, uint8_t *code, void *scratch)
 {
 	float		lo;
 	float		step;
@@ -88,7 +88,7 @@ u4_encode(const Quantizer *q, const float *v, uint8_t *code, void *scratch)
 }
 
 static void
-prepare(const Quantizer *q, const float *v, QuantQuery *query, void *scratch)
+prepare(const Quantizer *q, const void *v, QuantQuery *query, void *scratch)
 {
 	(void) scratch;
 	memcpy(query->payload, v, sizeof(float) * (size_t) q->dim);
@@ -237,6 +237,7 @@ const QuantMethods quant_l1_u8_methods = {
 	.payload_size = payload_size,
 	.scratch_size = scratch_size,
 	.wants_centre = false,
+	.problem = quant_factors_problem,
 	.encode = u8_encode,
 	.prepare = prepare,
 	.prepare_code = u8_prepare_code,
@@ -249,6 +250,7 @@ const QuantMethods quant_l1_u4_methods = {
 	.payload_size = payload_size,
 	.scratch_size = scratch_size,
 	.wants_centre = false,
+	.problem = quant_factors_problem,
 	.encode = u4_encode,
 	.prepare = prepare,
 	.prepare_code = u4_prepare_code,

@@ -35,7 +35,7 @@ none_scratch_size(int dim)
 }
 
 static void
-none_encode(const Quantizer *q, const float *v, uint8_t *code, void *scratch)
+none_encode(const Quantizer *q, const void *v, uint8_t *code, void *scratch)
 {
 	(void) scratch;
 	if (q->metric == METRIC_COSINE)
@@ -49,7 +49,7 @@ none_encode(const Quantizer *q, const float *v, uint8_t *code, void *scratch)
 }
 
 static void
-none_prepare(const Quantizer *q, const float *v, QuantQuery *query, void *scratch)
+none_prepare(const Quantizer *q, const void *v, QuantQuery *query, void *scratch)
 {
 	(void) scratch;
 	memcpy(query->payload, v, sizeof(float) * (size_t) q->dim);
@@ -108,6 +108,9 @@ none_score(const QuantQuery *query, const uint8_t *const *records, int n,
 		case METRIC_L1:
 			query->simd->l1_f32_batch(q, vecs, n, query->dim, dist);
 			break;
+		case METRIC_HAMMING:
+		case METRIC_JACCARD:
+			break;
 	}
 
 	/* sums that overflowed, and cosine of a zero vector */
@@ -117,6 +120,20 @@ none_score(const QuantQuery *query, const uint8_t *const *records, int n,
 		memset(err, 0, sizeof(float) * (size_t) n);
 }
 
+/* The kernels give one pair the bits that they give it in a batch. */
+static double
+none_exact(const QuantQuery *query, const uint8_t *record)
+{
+	const float *q = (const float *) (const void *) query->payload;
+	const float *v = (const float *) (const void *) (record + header_bytes(query->metric));
+	float		norm_sq;
+
+	if (query->metric != METRIC_COSINE)
+		return metric_rank(query->metric, q, v, query->dim);
+	memcpy(&norm_sq, record, sizeof(float));
+	return metric_cosine_rank(query->simd->dot_f32(q, v, query->dim), query->u.norm_sq, norm_sq);
+}
+
 static void
 none_decode(const Quantizer *q, const uint8_t *code, float *v, void *scratch)
 {
@@ -124,14 +141,31 @@ none_decode(const Quantizer *q, const uint8_t *code, float *v, void *scratch)
 	memcpy(v, code + header_bytes(q->metric), sizeof(float) * (size_t) q->dim);
 }
 
+static const char *
+none_problem(const Quantizer *q, const uint8_t *record)
+{
+	float		norm_sq;
+
+	if (q->metric == METRIC_COSINE)
+	{
+		/* may have overflowed, which is no damage */
+		memcpy(&norm_sq, record, sizeof(float));
+		if (isnan(norm_sq) || norm_sq < 0)
+			return "the norm is not possible";
+	}
+	return quant_floats_finite(record + header_bytes(q->metric), q->dim) ? NULL : "a value is not finite";
+}
+
 const QuantMethods quant_none_methods = {
 	.code_size = none_code_size,
 	.payload_size = none_payload_size,
 	.scratch_size = none_scratch_size,
 	.wants_centre = false,
+	.problem = none_problem,
 	.encode = none_encode,
 	.prepare = none_prepare,
 	.prepare_code = none_prepare_code,
 	.score = none_score,
+	.exact = none_exact,
 	.decode = none_decode,
 };

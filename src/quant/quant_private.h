@@ -9,6 +9,7 @@
 #define VECIDX_QUANT_PRIVATE_H
 
 #include <float.h>
+#include <math.h>
 #include <string.h>
 
 #include "quant/quantizer.h"
@@ -37,13 +38,23 @@ typedef struct QuantMethods
 
 	/* fill in Quantizer.noise; may be NULL */
 	void		(*noise) (int dim, double *noise);
-	void		(*encode) (const Quantizer *q, const float *v, uint8_t *code, void *scratch);
+	/* the payload is not to be zeroed before it is filled in */
+	bool		fills_payload;
+	/* bytes of a record; NULL: they are all code_size */
+	size_t		(*record_size) (const uint8_t *record);
+
+	const char *(*problem) (const Quantizer *q, const uint8_t *record);
+
+	void		(*encode) (const Quantizer *q, const void *v, uint8_t *code, void *scratch);
 	/* these two fill in all but the members that quantizer.c sets */
-	void		(*prepare) (const Quantizer *q, const float *v, QuantQuery *query, void *scratch);
+	void		(*prepare) (const Quantizer *q, const void *v, QuantQuery *query, void *scratch);
 	void		(*prepare_code) (const Quantizer *q, const uint8_t *code, QuantQuery *query);
 	/* 1 .. QUANT_BATCH records */
 	void		(*score) (const QuantQuery *query, const uint8_t *const *records, int n,
 						  float *dist, float *err);
+	/* exact kinds: the distance in the operator's precision, may be NaN; others NULL */
+	double		(*exact) (const QuantQuery *query, const uint8_t *record);
+	/* kinds of floats */
 	void		(*decode) (const Quantizer *q, const uint8_t *code, float *v, void *scratch);
 } QuantMethods;
 
@@ -71,7 +82,7 @@ struct QuantQuery
 	union
 	{
 		GridQuery	grid;
-		float		norm_sq;	/* QUANT_NONE under cosine: of the query */
+		float		norm_sq;	/* exact kinds under cosine: of the query */
 		float		l1_step;	/* L1 grids: the query's own step, 0 for exact values */
 	}			u;
 	_Alignas(64) uint8_t payload[];
@@ -82,6 +93,8 @@ extern const QuantMethods quant_rabitq4_methods;
 extern const QuantMethods quant_sq8_methods;
 extern const QuantMethods quant_l1_u4_methods;
 extern const QuantMethods quant_l1_u8_methods;
+extern const QuantMethods quant_bits_methods;
+extern const QuantMethods quant_sparse_methods;
 
 static inline size_t
 quant_round_up(size_t n, size_t unit)
@@ -153,6 +166,28 @@ quant_clamp_result(float x)
 	x = x < QUANT_RESULT_MAX ? x : QUANT_RESULT_MAX;
 	x = x > -QUANT_RESULT_MAX ? x : -QUANT_RESULT_MAX;
 	return x;
+}
+
+static inline bool
+quant_floats_finite(const void *at, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		float		x;
+
+		memcpy(&x, (const char *) at + (size_t) i * sizeof(float), sizeof(float));
+		if (!isfinite(x))
+			return false;
+	}
+	return true;
+}
+
+/* QuantMethods.problem of kinds with factors. */
+static inline const char *
+quant_factors_problem(const Quantizer *q, const uint8_t *record)
+{
+	(void) q;
+	return quant_floats_finite(record, 2) ? NULL : "a factor is not finite";
 }
 
 static inline void

@@ -4,6 +4,8 @@
  *
  * The one place that knows which functions serve a kind and a metric.
  */
+#include <math.h>
+
 #include "quant/quantizer.h"
 #include "quant/quant_private.h"
 
@@ -13,6 +15,7 @@
 typedef struct KindInfo
 {
 	const char *name;
+	QuantElements elements;
 	const QuantMethods *methods[METRIC_COUNT];	/* by metric; NULL where not served */
 } KindInfo;
 
@@ -44,6 +47,24 @@ static const KindInfo kinds[QUANT_COUNT] = {
 			[METRIC_L1] = &quant_l1_u8_methods,
 		},
 	},
+	[QUANT_BITS] = {
+		.name = "none",
+		.elements = QUANT_BIT_STRING,
+		.methods = {
+			[METRIC_HAMMING] = &quant_bits_methods,
+			[METRIC_JACCARD] = &quant_bits_methods,
+		},
+	},
+	[QUANT_SPARSE] = {
+		.name = "none",
+		.elements = QUANT_SPARSE_ELEMENTS,
+		.methods = {
+			[METRIC_L2] = &quant_sparse_methods,
+			[METRIC_IP] = &quant_sparse_methods,
+			[METRIC_COSINE] = &quant_sparse_methods,
+			[METRIC_L1] = &quant_sparse_methods,
+		},
+	},
 };
 
 static inline const QuantMethods *
@@ -69,12 +90,54 @@ quant_name(QuantKind kind)
 	return (unsigned) kind < QUANT_COUNT ? kinds[kind].name : NULL;
 }
 
+QuantElements
+quant_elements(QuantKind kind)
+{
+	return kinds[kind].elements;
+}
+
 bool
-quant_parse(const char *name, QuantKind *kind)
+quant_exact(QuantKind kind)
+{
+	return kind == QUANT_NONE || kind == QUANT_BITS || kind == QUANT_SPARSE;
+}
+
+bool
+quant_sized(QuantKind kind)
+{
+	return kind == QUANT_SPARSE;
+}
+
+size_t
+quant_record_size(const Quantizer *q, const uint8_t *record)
+{
+	const QuantMethods *methods = methods_of(q);
+
+	return methods->record_size == NULL ? q->code_size : methods->record_size(record);
+}
+
+bool
+quant_record_sound(const Quantizer *q, const uint8_t *record, size_t size)
+{
+	const QuantMethods *methods = methods_of(q);
+
+	if (methods->record_size == NULL)
+		return size == q->code_size;
+	return size >= QUANT_FACTOR_BYTES && size <= q->code_size && methods->record_size(record) == size;
+}
+
+const char *
+quant_record_problem(const Quantizer *q, const uint8_t *record)
+{
+	return methods_of(q)->problem(q, record);
+}
+
+bool
+quant_parse(const char *name, QuantElements elements, QuantKind *kind)
 {
 	for (int i = 0; i < QUANT_COUNT; i++)
 	{
-		if (strcmp(name, kinds[i].name) == 0)
+		if (kinds[i].elements == elements && strcmp(name, kinds[i].name) == 0)
 		{
 			*kind = (QuantKind) i;
 			return true;
@@ -91,7 +154,7 @@ quant_parse(const char *name, QuantKind *kind)
  * default at twice the size: to be decided by measuring inside the server.
  */
 QuantKind
-quant_default(Metric metric, int dim, size_t max_code_size)
+quant_default(QuantElements elements, Metric metric, int dim, size_t max_code_size)
 {
 	static const QuantKind fine_first[] = {QUANT_NONE, QUANT_SQ8, QUANT_RABITQ4};
 	static const QuantKind small_first[] = {QUANT_NONE, QUANT_RABITQ4};
@@ -99,6 +162,10 @@ quant_default(Metric metric, int dim, size_t max_code_size)
 	const QuantKind *order = by_grid ? fine_first : small_first;
 	int			n = by_grid ? 3 : 2;
 
+	if (elements == QUANT_BIT_STRING)
+		return QUANT_BITS;
+	if (elements == QUANT_SPARSE_ELEMENTS)
+		return QUANT_SPARSE;
 	for (int i = dim < QUANT_MIN_CODED_DIM ? 0 : 1; i < n; i++)
 	{
 		size_t		size = quant_code_size(order[i], metric, dim);
@@ -145,7 +212,7 @@ quant_init(Quantizer *q, QuantKind kind, Metric metric, int dim,
 }
 
 void
-quant_encode(const Quantizer *q, const float *v, uint8_t *code, void *scratch)
+quant_encode(const Quantizer *q, const void *v, uint8_t *code, void *scratch)
 {
 	methods_of(q)->encode(q, v, code, scratch);
 }
@@ -154,15 +221,17 @@ quant_encode(const Quantizer *q, const float *v, uint8_t *code, void *scratch)
 static void
 query_begin(const Quantizer *q, QuantQuery *query)
 {
-	memset(query, 0, q->query_size);
-	query->methods = methods_of(q);
+	const QuantMethods *methods = methods_of(q);
+
+	memset(query, 0, methods->fills_payload ? sizeof(QuantQuery) : q->query_size);
+	query->methods = methods;
 	query->simd = simd_get();
 	query->metric = q->metric;
 	query->dim = q->dim;
 }
 
 void
-quant_query_prepare(const Quantizer *q, const float *v, QuantQuery *query, void *scratch)
+quant_query_prepare(const Quantizer *q, const void *v, QuantQuery *query, void *scratch)
 {
 	query_begin(q, query);
 	query->methods->prepare(q, v, query, scratch);
@@ -186,6 +255,14 @@ quant_score(const QuantQuery *query, const uint8_t *const *records, int n,
 		query->methods->score(query, records + i, batch, dist + i,
 							  err != NULL ? err + i : NULL);
 	}
+}
+
+double
+quant_score_exact(const QuantQuery *query, const uint8_t *record)
+{
+	double		dist = query->methods->exact(query, record);
+
+	return isnan(dist) ? INFINITY : dist;
 }
 
 void

@@ -7,14 +7,7 @@
  */
 #include "types/vectors.h"
 
-#include "simd/simd.h"
-
-typedef struct BitPair
-{
-	const uint8_t *a;
-	const uint8_t *b;
-	size_t		nbytes;
-} BitPair;
+#include "dist/metric.h"
 
 /*
  * The bits behind a Datum and how many they are.  Not DatumGetVarBitP(): it
@@ -38,22 +31,19 @@ bits_of(Datum d, uint32 *nbits)
 	return (const uint8_t *) VARDATA_ANY(v) + sizeof(*nbits);
 }
 
-/* Both arguments of a distance. */
-static pg_attribute_always_inline BitPair
-bit_pair(FunctionCallInfo fcinfo)
+static pg_attribute_always_inline double
+distance(Metric metric, FunctionCallInfo fcinfo)
 {
 	uint32		a_bits;
 	uint32		b_bits;
-	BitPair		pair;
+	const uint8_t *a = bits_of(PG_GETARG_DATUM(0), &a_bits);
+	const uint8_t *b = bits_of(PG_GETARG_DATUM(1), &b_bits);
 
-	pair.a = bits_of(PG_GETARG_DATUM(0), &a_bits);
-	pair.b = bits_of(PG_GETARG_DATUM(1), &b_bits);
 	if (unlikely(a_bits != b_bits))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("different bit lengths %u and %u", a_bits, b_bits)));
-	pair.nbytes = ((size_t) a_bits + BITS_PER_BYTE - 1) / BITS_PER_BYTE;
-	return pair;
+	return metric_rank_bits(metric, a, b, ((size_t) a_bits + BITS_PER_BYTE - 1) / BITS_PER_BYTE);
 }
 
 PG_FUNCTION_INFO_V1(hamming_distance);
@@ -62,23 +52,14 @@ PG_FUNCTION_INFO_V1(hamming_distance);
 Datum
 hamming_distance(PG_FUNCTION_ARGS)
 {
-	BitPair		pair = bit_pair(fcinfo);
-
-	PG_RETURN_FLOAT8((double) simd_get()->bits.hamming(pair.a, pair.b, pair.nbytes));
+	PG_RETURN_FLOAT8(distance(METRIC_HAMMING, fcinfo));
 }
 
 PG_FUNCTION_INFO_V1(jaccard_distance);
 
-/*
- * 1 - bits in both / bits in either.  As in pgvector, strings that have no
- * bit in common are 1 apart, also where neither has any.
- */
+/* 1 - bits in both / bits in either. */
 Datum
 jaccard_distance(PG_FUNCTION_ARGS)
 {
-	BitPair		pair = bit_pair(fcinfo);
-	uint64_t	counts[2];
-
-	simd_get()->bits.overlap(pair.a, pair.b, pair.nbytes, counts);
-	PG_RETURN_FLOAT8(counts[0] == 0 ? 1 : 1 - (double) counts[0] / (double) counts[1]);
+	PG_RETURN_FLOAT8(distance(METRIC_JACCARD, fcinfo));
 }

@@ -38,6 +38,9 @@ want_rank(Metric metric, const float *a, const float *b, int n)
 			return 1 - ab / sqrt(aa * bb);
 		case METRIC_L1:
 			return l1;
+		case METRIC_HAMMING:
+		case METRIC_JACCARD:
+			break;
 	}
 	return NAN;
 }

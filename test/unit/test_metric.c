@@ -28,7 +28,7 @@ check_values(void)
 			a[i] = check_uniform(&seed, -1, 1);
 			b[i] = check_uniform(&seed, -1, 1);
 		}
-		for (int m = 0; m < METRIC_COUNT; m++)
+		for (int m = 0; m < METRIC_VECTOR_COUNT; m++)
 		{
 			Metric		metric = (Metric) m;
 			const char *name = metric_info(metric)->name;
@@ -98,7 +98,7 @@ check_halves(void)
 			fa[i] = half_to_float(a[i]);
 			fb[i] = half_to_float(b[i]);
 		}
-		for (int m = 0; m < METRIC_COUNT; m++)
+		for (int m = 0; m < METRIC_VECTOR_COUNT; m++)
 		{
 			double		got = metric_rank_f16((Metric) m, a, b, n);
 
@@ -114,7 +114,7 @@ check_halves(void)
 int
 main(void)
 {
-	static const char *const names[METRIC_COUNT] = {"l2", "inner product", "cosine", "l1"};
+	static const char *const names[METRIC_COUNT] = {"l2", "inner product", "cosine", "l1", "hamming", "jaccard"};
 
 	for (int m = 0; m < METRIC_COUNT; m++)
 	{

@@ -66,7 +66,7 @@ main(void)
 		value_guards[i] = guard_new(MAX_N * sizeof(float));
 	}
 
-	for (Metric metric = 0; metric < METRIC_COUNT; metric++)
+	for (Metric metric = 0; metric < METRIC_VECTOR_COUNT; metric++)
 	{
 		for (int l = 0; l < 8; l++)
 		{

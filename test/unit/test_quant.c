@@ -88,9 +88,11 @@ check_names_and_sizes(void)
 	QuantKind	kind = QUANT_NONE;
 
 	for (int i = 0; i < QUANT_COUNT; i++)
-		CHECK(quant_parse(quant_name((QuantKind) i), &kind) && kind == (QuantKind) i, "kind %d", i);
+		CHECK(quant_parse(quant_name((QuantKind) i), quant_elements((QuantKind) i), &kind) && kind == (QuantKind) i,
+			  "kind %d", i);
 	kind = QUANT_SQ8;
-	CHECK(!quant_parse("RABITQ4", &kind) && !quant_parse("", &kind) && kind == QUANT_SQ8, "parse");
+	CHECK(!quant_parse("RABITQ4", QUANT_FLOATS, &kind) && !quant_parse("", QUANT_FLOATS, &kind) &&
+		  !quant_parse("sq8", QUANT_BIT_STRING, &kind) && kind == QUANT_SQ8, "parse");
 
 	CHECK(quant_code_size(QUANT_NONE, METRIC_L2, 3) == 12, "none");
 	CHECK(quant_code_size(QUANT_NONE, METRIC_COSINE, 3) == 16, "none, cosine");
@@ -107,13 +109,13 @@ check_names_and_sizes(void)
 		}
 	}
 
-	CHECK(quant_default(METRIC_L2, 31, 8100) == QUANT_NONE, "small");
-	CHECK(quant_default(METRIC_L2, 32, 8100) == QUANT_RABITQ4, "not small");
-	CHECK(quant_default(METRIC_COSINE, 16000, 8100) == QUANT_RABITQ4, "large");
-	CHECK(quant_default(METRIC_L1, 8000, 8100) == QUANT_SQ8, "l1");
-	CHECK(quant_default(METRIC_L1, 16000, 8100) == QUANT_RABITQ4, "large l1");
-	CHECK(quant_default(METRIC_L1, 3, 8100) == QUANT_NONE, "small l1");
-	CHECK(quant_default(METRIC_L2, 31, 100) == QUANT_RABITQ4, "small, but no room");
+	CHECK(quant_default(QUANT_FLOATS, METRIC_L2, 31, 8100) == QUANT_NONE, "small");
+	CHECK(quant_default(QUANT_FLOATS, METRIC_L2, 32, 8100) == QUANT_RABITQ4, "not small");
+	CHECK(quant_default(QUANT_FLOATS, METRIC_COSINE, 16000, 8100) == QUANT_RABITQ4, "large");
+	CHECK(quant_default(QUANT_FLOATS, METRIC_L1, 8000, 8100) == QUANT_SQ8, "l1");
+	CHECK(quant_default(QUANT_FLOATS, METRIC_L1, 16000, 8100) == QUANT_RABITQ4, "large l1");
+	CHECK(quant_default(QUANT_FLOATS, METRIC_L1, 3, 8100) == QUANT_NONE, "small l1");
+	CHECK(quant_default(QUANT_FLOATS, METRIC_L2, 31, 100) == QUANT_RABITQ4, "small, but no room");
 	CHECK(!quant_wants_centre(QUANT_NONE, METRIC_L2) && !quant_wants_centre(QUANT_SQ8, METRIC_L1) &&
 		  quant_wants_centre(QUANT_RABITQ4, METRIC_COSINE), "centre");
 }
@@ -542,11 +544,11 @@ check_level(void)
 {
 	static const int large[] = {768, 1536, 16000};
 
-	for (int k = 0; k < QUANT_COUNT; k++)
+	for (int k = 0; k <= QUANT_SQ8; k++)
 	{
 		QuantKind	kind = (QuantKind) k;
 
-		for (int m = 0; m < METRIC_COUNT; m++)
+		for (int m = 0; m < METRIC_VECTOR_COUNT; m++)
 		{
 			Metric		metric = (Metric) m;
 
@@ -583,11 +585,11 @@ check_statistics(void)
 {
 	static const int dims[] = {32, 100, 768};
 
-	for (int k = QUANT_RABITQ4; k < QUANT_COUNT; k++)
+	for (int k = QUANT_RABITQ4; k <= QUANT_SQ8; k++)
 	{
 		QuantKind	kind = (QuantKind) k;
 
-		for (int m = 0; m < METRIC_COUNT; m++)
+		for (int m = 0; m < METRIC_VECTOR_COUNT; m++)
 		{
 			Metric		metric = (Metric) m;
 

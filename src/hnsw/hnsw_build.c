@@ -177,8 +177,29 @@ write_upper(HnswMemStore *mem, ExtraWriter *writer, uint32 node)
 	return where;
 }
 
+/* A node's wide record as chunks. */
 static void
-write_codes(BuildState *state, const HnswMetaPageData *sizes, BlockNumber first)
+write_record(HnswMemStore *mem, ExtraWriter *writer, uint32 node, HnswWideSlot *slot)
+{
+	const uint8 *record = HnswMemRecord(mem, node);
+	Size		size = quant_record_size(mem->store.quantizer, record);
+	HnswCodeChunk chunk = palloc(HNSW_CODE_CHUNK_SIZE(Min(size, HNSW_CODE_CHUNK_BYTES)));
+
+	memset(slot, 0, sizeof(*slot));
+	slot->size = (uint32) size;
+	/* from the end, so that each knows where the next one is */
+	for (Size i = HNSW_CODE_CHUNKS(size); i > 0; i--)
+	{
+		Size		n = hnsw_fill_chunk(chunk, node, record, size, i - 1, &slot->first);
+
+		slot->first = write_extra(writer, chunk, HNSW_CODE_CHUNK_SIZE(n));
+	}
+	pfree(chunk);
+}
+
+/* Code pages; slots is NULL where the records themselves stand on them. */
+static void
+write_codes(BuildState *state, const HnswMetaPageData *sizes, BlockNumber first, const HnswWideSlot *slots)
 {
 	HnswMemStore *mem = &state->mem;
 	uint32		nnodes = HnswMemCount(mem);
@@ -191,8 +212,10 @@ write_codes(BuildState *state, const HnswMetaPageData *sizes, BlockNumber first)
 		uint32		n = Min(nnodes - node, sizes->codes_per_page);
 
 		CHECK_FOR_INTERRUPTS();
-		for (uint32 i = 0; i < n; i++)
-			memcpy(PageGetContents(page) + i * size, mem->codes + (node + i) * mem->code_stride, size);
+		if (slots != NULL)
+			memcpy(PageGetContents(page), slots + node, n * size);
+		for (uint32 i = 0; i < n && slots == NULL; i++)
+			memcpy(PageGetContents(page) + i * size, HnswMemRecord(mem, node + i), size);
 		((PageHeader) page)->pd_lower = PageGetContents(page) + n * size - (char *) page;
 		finish_page(buffer);
 		node += n;
@@ -325,6 +348,7 @@ write_graph(BuildState *state)
 	HnswMetaPageData *sizes = palloc(sizeof(HnswMetaPageData));
 	ItemPointerData *upper;
 	ItemPointerData *more;
+	HnswWideSlot *slots = NULL;
 	uint32		nupper = 0;
 	uint32		nmore = 0;
 	uint32		ncodes;
@@ -352,9 +376,13 @@ write_graph(BuildState *state)
 	}
 	upper = MemoryContextAllocHuge(state->context, sizeof(ItemPointerData) * Max(nupper, 1));
 	more = MemoryContextAllocHuge(state->context, sizeof(ItemPointerData) * Max(nmore, 1));
+	if (mem->wide)
+		slots = MemoryContextAllocHuge(state->context, sizeof(HnswWideSlot) * nnodes);
 	nupper = nmore = 0;
 	for (uint32 node = 0; node < nnodes; node++)
 	{
+		if (slots != NULL)
+			write_record(mem, &writer, node, &slots[node]);
 		if (HnswMemGetNode(mem, node)->level > 0)
 			upper[nupper++] = write_upper(mem, &writer, node);
 		if (pg_atomic_read_u32(&mem->rows[node].duplicates) != HNSW_MEM_NONE)
@@ -374,7 +402,7 @@ write_graph(BuildState *state)
 	nadjacencies = ((uint64) ncodes * sizes->codes_per_page + sizes->adjacencies_per_page - 1) /
 		sizes->adjacencies_per_page;
 	first = RelationGetNumberOfBlocks(state->index);
-	write_codes(state, sizes, first);
+	write_codes(state, sizes, first, slots);
 	write_adjacencies(state, sizes, first + ncodes, upper, more);
 	for (uint32 i = (nnodes + sizes->adjacencies_per_page - 1) / sizes->adjacencies_per_page;
 		 i < nadjacencies; i++)
@@ -396,6 +424,8 @@ write_graph(BuildState *state)
 
 	pfree(upper);
 	pfree(more);
+	if (slots != NULL)
+		pfree(slots);
 	pfree(sizes);
 }
 
@@ -528,11 +558,11 @@ build_finish(BuildState *state)
 
 /* Build in this process alone; returns the rows of the table. */
 static double
-build_alone(BuildState *state, Relation heap, IndexInfo *info, double rows)
+build_alone(BuildState *state, Relation heap, IndexInfo *info, const VecidxSample *sample)
 {
 	double		heap_tuples;
 
-	hnsw_mem_init(&state->mem, &state->hnsw->quantizer, state->hnsw->m, rows,
+	hnsw_mem_init(&state->mem, &state->hnsw->quantizer, state->hnsw->m, sample->rows,
 				  (Size) maintenance_work_mem * 1024, state->graph);
 	add_to_memory(state);
 	(void) BarrierAttach(&state->shared->phase);
@@ -562,7 +592,7 @@ report_shortage(BuildState *state, const char *why, int workers, Size graph)
  * room for more (*why is set then), or NULL.
  */
 static dsm_segment *
-create_graph(BuildState *state, double rows, int participants, char **why)
+create_graph(BuildState *state, const VecidxSample *sample, int participants, char **why)
 {
 	const Quantizer *quantizer = &state->hnsw->quantizer;
 	int			m = state->hnsw->m;
@@ -571,7 +601,8 @@ create_graph(BuildState *state, double rows, int participants, char **why)
 	for (;;)
 	{
 		HnswMemCapacity capacity;
-		Size		size = hnsw_mem_shared_size(quantizer, m, rows, participants, budget, &capacity);
+		Size		size = hnsw_mem_shared_size(quantizer, m, sample->rows, sample->record_bytes,
+												 participants, budget, &capacity);
 		dsm_segment *segment;
 		char	   *reason;
 
@@ -602,7 +633,7 @@ tick(void *arg)
  * shared memory for that.
  */
 static bool
-build_together(BuildState *state, Relation heap, IndexInfo *info, double rows, int workers,
+build_together(BuildState *state, Relation heap, IndexInfo *info, const VecidxSample *sample, int workers,
 			   double *heap_tuples)
 {
 	BuildShared *alone = state->shared;
@@ -622,7 +653,7 @@ build_together(BuildState *state, Relation heap, IndexInfo *info, double rows, i
 	}
 	if (workers > 0)
 	{
-		state->segment = create_graph(state, rows, workers + 1, &why);
+		state->segment = create_graph(state, sample, workers + 1, &why);
 		if (state->segment == NULL)
 		{
 			vecidx_parallel_end(&parallel);
@@ -701,8 +732,8 @@ hnsw_build(Relation heap, Relation index, IndexInfo *indexInfo)
 	BuildShared shared;
 	HnswParams	params;
 	IndexBuildResult *result = palloc(sizeof(IndexBuildResult));
-	float	   *centre;
-	double		rows;
+	Quantizer	quantizer;
+	VecidxSample sample;
 	int			workers;
 
 	if (RelationGetNumberOfBlocks(index) != 0)
@@ -710,20 +741,19 @@ hnsw_build(Relation heap, Relation index, IndexInfo *indexInfo)
 
 	hnsw_params_read(index, &params);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PROGRESS_HNSW_PHASE_SAMPLE);
-	centre = vecidx_sample_mean(heap, index, indexInfo, params.opclass, params.dim, CurrentMemoryContext, &rows);
-	if (!quant_wants_centre(params.quantizer, params.opclass->metric))
-		centre = NULL;
-	hnsw_create(index, MAIN_FORKNUM, &params, centre);
+	quant_init(&quantizer, params.quantizer, params.opclass->metric, params.dim, NULL, params.seed);
+	vecidx_sample(heap, index, indexInfo, params.opclass, &quantizer, CurrentMemoryContext, &sample);
+	hnsw_create(index, MAIN_FORKNUM, &params, sample.mean);
 
 	init_shared(&shared);
 	build_begin(&state, index, &shared, true);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PROGRESS_HNSW_PHASE_LOAD);
-	workers = vecidx_parallel_workers(heap, index, rows, ROWS_PER_WORKER);
+	workers = vecidx_parallel_workers(heap, index, sample.rows, ROWS_PER_WORKER);
 	/* the estimate may be too low */
-	rows = rows * 1.25 + 1000;
+	sample.rows = sample.rows * 1.25 + 1000;
 	if (workers == 0 ||
-		!build_together(&state, heap, indexInfo, rows, workers, &result->heap_tuples))
-		result->heap_tuples = build_alone(&state, heap, indexInfo, rows);
+		!build_together(&state, heap, indexInfo, &sample, workers, &result->heap_tuples))
+		result->heap_tuples = build_alone(&state, heap, indexInfo, &sample);
 	result->index_tuples = pg_atomic_read_u64(&shared.nindexed);
 	MemoryContextDelete(state.context);
 

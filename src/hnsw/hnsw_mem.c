@@ -25,10 +25,9 @@
 static void
 mem_get_code(HnswStore *base, uint32 node, uint8 *code)
 {
-	HnswMemStore *store = (HnswMemStore *) base;
-	Size		size = base->quantizer->code_size;
+	const uint8 *record = HnswMemRecord((HnswMemStore *) base, node);
 
-	memcpy(code, store->codes + node * store->code_stride, size);
+	memcpy(code, record, quant_record_size(base->quantizer, record));
 }
 
 static void
@@ -36,12 +35,13 @@ mem_score(HnswStore *base, const QuantQuery *query, const uint32 *nodes, int n,
 		  float *dist, float *err)
 {
 	HnswMemStore *store = (HnswMemStore *) base;
-	Size		size = base->quantizer->code_size;
+	/* of a wide record the beginning: it is read from there, and the processor follows */
+	Size		size = store->wide ? 64 : base->quantizer->code_size;
 	const uint8 *records[HNSW_MAX_LINKS_ANY + 1];
 
 	for (int i = 0; i < n; i++)
 	{
-		records[i] = store->codes + nodes[i] * store->code_stride;
+		records[i] = HnswMemRecord(store, nodes[i]);
 		for (Size j = 0; j < size; j += 64)
 			__builtin_prefetch(records[i] + j);
 		__builtin_prefetch(records[i] + size - 1);
@@ -185,6 +185,21 @@ mem_raise_entry(HnswStore *base, uint32 node, int level)
 			break;
 }
 
+static void
+put_record(HnswMemStore *store, uint32 node, const uint8 *code)
+{
+	if (store->wide)
+	{
+		Size		size = quant_record_size(store->store.quantizer, code);
+		uint64		at = pg_atomic_fetch_add_u64(&store->graph->nrecords, MAXALIGN(size));
+
+		((uint64 *) store->codes)[node] = at;
+		memcpy(store->wide_records + at, code, size);
+	}
+	else
+		memcpy(store->codes + (Size) node * store->code_stride, code, store->store.quantizer->code_size);
+}
+
 static uint32
 mem_create_node(HnswStore *base, const uint8 *code, ItemPointer tid, int level,
 				const HnswLinks *links, bool expect_empty)
@@ -216,7 +231,7 @@ mem_create_node(HnswStore *base, const uint8 *code, ItemPointer tid, int level,
 	row->upper = 0;
 	if (level > 0)
 		row->upper = pg_atomic_fetch_add_u32(&graph->nupper, level * HNSW_MEM_UPPER_STRIDE(base->m));
-	memcpy(store->codes + node * store->code_stride, code, base->quantizer->code_size);
+	put_record(store, node, code);
 	for (int l = 0; l <= level; l++)
 		put_links(store, node, l, &links[l]);
 	/* links to it come later, and whoever follows one finds all this */
@@ -233,12 +248,13 @@ static bool
 mem_add_tid(HnswStore *base, uint32 node, const uint8 *code, ItemPointer tid)
 {
 	HnswMemStore *store = (HnswMemStore *) base;
-	Size		size = base->quantizer->code_size;
+	const uint8 *record = HnswMemRecord(store, node);
+	Size		size = quant_record_size(base->quantizer, code);
 	HnswMemRow *row = &store->rows[node];
 	HnswMemTid *duplicate;
 	uint32		i;
 
-	if (memcmp(store->codes + node * store->code_stride, code, size) != 0)
+	if (quant_record_size(base->quantizer, record) != size || memcmp(record, code, size) != 0)
 		return false;
 	i = pg_atomic_fetch_add_u32(&store->graph->nduplicates, 1);
 	duplicate = &store->duplicates[i];
@@ -261,11 +277,18 @@ code_stride(const Quantizer *quantizer, int m)
 	return (lines - size) * 16 <= size + HNSW_MEM_NODE_SIZE(m) ? lines : size;
 }
 
-/* Bytes of a node but for its upper links. */
+/* Bytes of a node but for its upper links and wide record. */
 static Size
-node_bytes(const Quantizer *quantizer, int m)
+node_bytes(const HnswMemStore *store)
 {
-	return code_stride(quantizer, m) + HNSW_MEM_NODE_SIZE(m) + sizeof(HnswMemRow);
+	return store->code_stride + store->node_size + sizeof(HnswMemRow);
+}
+
+/* Bytes that a wide record may take. */
+static Size
+largest_record(const HnswMemStore *store)
+{
+	return store->wide ? MAXALIGN(store->store.quantizer->code_size) : 0;
 }
 
 /* uint32s that the upper links of one node may take. */
@@ -316,6 +339,13 @@ set_duplicate_capacity(HnswMemStore *store, uint32 capacity)
 	store->graph->capacity.duplicates = capacity;
 }
 
+static void
+set_record_capacity(HnswMemStore *store, Size capacity)
+{
+	store->wide_records = grow(store->wide_records, store->context, capacity + SIMD_SLACK);
+	store->graph->capacity.records = capacity;
+}
+
 /* Half as much again, as far as a uint32 goes. */
 static uint32
 grown(uint32 capacity, Size least)
@@ -327,7 +357,7 @@ grown(uint32 capacity, Size least)
 static uint32
 max_nodes(const HnswMemStore *store)
 {
-	return Min(store->budget / node_bytes(store->store.quantizer, store->store.m), (Size) HNSW_NODE_LIMIT - 1);
+	return Min(store->budget / node_bytes(store), (Size) HNSW_NODE_LIMIT - 1);
 }
 
 bool
@@ -340,6 +370,8 @@ hnsw_mem_reserve(HnswMemStore *store)
 	Size		upper = pg_atomic_read_u32(&graph->nupper);
 	Size		more = graph->participants;
 	Size		more_upper = more * largest_upper(store->store.m);
+	Size		records = store->wide ? pg_atomic_read_u64(&graph->nrecords) : 0;
+	Size		more_records = more * largest_record(store);
 	Size		used;
 
 	/*
@@ -348,11 +380,11 @@ hnsw_mem_reserve(HnswMemStore *store)
 	 */
 	if (store->context == NULL)
 		return nodes + more <= capacity->nodes && duplicates + more <= capacity->duplicates &&
-			upper + more_upper <= capacity->upper;
+			upper + more_upper <= capacity->upper && records + more_records <= capacity->records;
 
-	used = nodes * node_bytes(store->store.quantizer, store->store.m) +
+	used = nodes * node_bytes(store) + records +
 		upper * sizeof(uint32) + duplicates * sizeof(HnswMemTid);
-	if (used + node_bytes(store->store.quantizer, store->store.m) + more_upper * sizeof(uint32) > store->budget ||
+	if (used + node_bytes(store) + more_records + more_upper * sizeof(uint32) > store->budget ||
 		nodes + more > max_nodes(store) || duplicates + more >= PG_UINT32_MAX - 1 ||
 		upper + more_upper >= PG_UINT32_MAX - 1)
 		return false;
@@ -362,6 +394,8 @@ hnsw_mem_reserve(HnswMemStore *store)
 		set_duplicate_capacity(store, grown(capacity->duplicates, 1024));
 	if (upper + more_upper > capacity->upper)
 		set_upper_capacity(store, grown(capacity->upper, more_upper));
+	if (records + more_records > capacity->records)
+		set_record_capacity(store, Max(capacity->records + capacity->records / 2, records + more_records));
 	return true;
 }
 
@@ -381,7 +415,8 @@ init_store(HnswMemStore *store, const Quantizer *quantizer, int m)
 	store->store.add_tid = mem_add_tid;
 	store->store.replace_links = mem_replace_links;
 	store->node_size = HNSW_MEM_NODE_SIZE(m);
-	store->code_stride = code_stride(quantizer, m);
+	store->wide = hnsw_is_wide(quantizer->kind, quantizer->metric, quantizer->dim);
+	store->code_stride = store->wide ? sizeof(uint64) : code_stride(quantizer, m);
 }
 
 static void
@@ -394,6 +429,7 @@ init_graph(HnswMemGraph *graph, int participants)
 	pg_atomic_init_u32(&graph->nnodes, 0);
 	pg_atomic_init_u32(&graph->nduplicates, 0);
 	pg_atomic_init_u32(&graph->nupper, 0);
+	pg_atomic_init_u64(&graph->nrecords, 0);
 }
 
 void
@@ -418,6 +454,9 @@ lay_out(HnswMemStore *store, char *memory, const HnswMemCapacity *capacity)
 	store->codes = (uint8 *) memory + at;
 	at += TYPEALIGN(PG_CACHE_LINE_SIZE,
 					(Size) capacity->nodes * store->code_stride + SIMD_SLACK);
+	store->wide_records = (uint8 *) memory + at;
+	if (store->wide)
+		at += TYPEALIGN(PG_CACHE_LINE_SIZE, capacity->records + SIMD_SLACK);
 	store->nodes = memory + at;
 	at += TYPEALIGN(PG_CACHE_LINE_SIZE, (Size) capacity->nodes * store->node_size);
 	store->rows = (HnswMemRow *) (memory + at);
@@ -429,7 +468,7 @@ lay_out(HnswMemStore *store, char *memory, const HnswMemCapacity *capacity)
 }
 
 Size
-hnsw_mem_shared_size(const Quantizer *quantizer, int m, double rows,
+hnsw_mem_shared_size(const Quantizer *quantizer, int m, double rows, double record_bytes,
 					 int participants, Size budget, HnswMemCapacity *capacity)
 {
 	HnswMemStore layout;
@@ -437,16 +476,25 @@ hnsw_mem_shared_size(const Quantizer *quantizer, int m, double rows,
 	/* a row is a node or a duplicate; 1 / (m - 1) upper levels a node, and a quarter more */
 	double		upper = 1.25 / (m - 1) * HNSW_MEM_UPPER_STRIDE(m);
 	Size		fixed_upper = 1024 + (Size) participants * largest_upper(m);
-	double		bytes = node_bytes(quantizer, m) + sizeof(HnswMemTid) + upper * sizeof(uint32);
-	double		room = (double) budget - fixed_upper * sizeof(uint32) - 16 * PG_CACHE_LINE_SIZE - SIMD_SLACK;
-	double		n = Min(Min(rows, room / bytes), (PG_UINT32_MAX - 1.0) / Max(upper, 1) - fixed_upper);
+	Size		fixed_records;
+	double		wide_bytes;
+	double		bytes;
+	double		room;
+	double		n;
 
+	init_store(&layout, quantizer, m);
+	fixed_records = participants * largest_record(&layout);
+	/* a quarter more for those longer than the average said */
+	wide_bytes = layout.wide ? Min(1.25 * record_bytes, quantizer->code_size) + MAXIMUM_ALIGNOF : 0;
+	bytes = node_bytes(&layout) + wide_bytes + sizeof(HnswMemTid) + upper * sizeof(uint32);
+	room = (double) budget - fixed_upper * sizeof(uint32) - fixed_records - 16 * PG_CACHE_LINE_SIZE - 2 * SIMD_SLACK;
+	n = Min(Min(rows, room / bytes), (PG_UINT32_MAX - 1.0) / Max(upper, 1) - fixed_upper);
 	if (n < 1)
 		return 0;
-	init_store(&layout, quantizer, m);
 	capacity->nodes = (uint32) n + participants;
 	capacity->duplicates = (uint32) n + participants;
 	capacity->upper = (uint32) (n * upper + fixed_upper);
+	capacity->records = (Size) (n * wide_bytes) + fixed_records;
 	return lay_out(&layout, NULL, capacity);
 }
 

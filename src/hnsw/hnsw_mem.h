@@ -49,6 +49,7 @@ typedef struct HnswMemCapacity
 	uint32		nodes;
 	uint32		duplicates;
 	uint32		upper;			/* uint32s */
+	Size		records;		/* bytes of wide records */
 } HnswMemCapacity;
 
 /* What changes, and what does not, for all processes alike. */
@@ -61,6 +62,7 @@ typedef struct HnswMemGraph
 	pg_atomic_uint32 nnodes;
 	pg_atomic_uint32 nduplicates;
 	pg_atomic_uint32 nupper;
+	pg_atomic_uint64 nrecords;	/* bytes */
 } HnswMemGraph;
 
 /* One process's view of the graph. */
@@ -68,8 +70,10 @@ typedef struct HnswMemStore
 {
 	HnswStore	store;
 	HnswMemGraph *graph;
-	uint8	   *codes;			/* capacity records, one every code_stride bytes, and SIMD_SLACK */
+	bool		wide;			/* records differ in size, or are large */
+	uint8	   *codes;			/* records, one every code_stride bytes, and SIMD_SLACK; or where they begin in wide_records */
 	Size		code_stride;
+	uint8	   *wide_records;	/* pool: records on 8-byte boundaries, and SIMD_SLACK */
 	char	   *nodes;			/* HnswMemNode, one every node_size bytes */
 	Size		node_size;
 	HnswMemRow *rows;
@@ -87,10 +91,11 @@ extern void hnsw_mem_init(HnswMemStore *store, const Quantizer *quantizer, int m
 						  double expected_nodes, Size budget, MemoryContext context);
 
 /*
- * Bytes of shared memory for so many rows and processes, at most budget (the
- * rest of the rows will not fit); 0 if the budget holds none.
+ * Bytes of shared memory for so many rows, whose records have so many bytes
+ * on average, and processes; at most budget (the rest of the rows will not
+ * fit); 0 if the budget holds none.
  */
-extern Size hnsw_mem_shared_size(const Quantizer *quantizer, int m, double rows,
+extern Size hnsw_mem_shared_size(const Quantizer *quantizer, int m, double rows, double record_bytes,
 								 int participants, Size budget, HnswMemCapacity *capacity);
 
 /* Make a graph there (create), or use the one that is there. */
@@ -106,6 +111,11 @@ extern bool hnsw_mem_reserve(HnswMemStore *store);
 
 #define HnswMemGetNode(store_, node_) \
 	((HnswMemNode *) ((store_)->nodes + (Size) (node_) * (store_)->node_size))
+
+/* A node's code record. */
+#define HnswMemRecord(store_, node_) \
+	((store_)->wide ? (store_)->wide_records + ((const uint64 *) (store_)->codes)[node_] : \
+	 (store_)->codes + (Size) (node_) * (store_)->code_stride)
 
 #define HnswMemCount(store_) pg_atomic_read_u32(&(store_)->graph->nnodes)
 

@@ -111,38 +111,42 @@ hnsw_wide_read(HnswDiskStore *store, uint32 node, uint8 *record)
 	return hnsw_wide_read_slot(store, node, &slot, record);
 }
 
+Size
+hnsw_fill_chunk(HnswCodeChunk chunk, uint32 node, const uint8 *record, Size size, Size i, const ItemPointerData *next)
+{
+	Size		start = i * HNSW_CODE_CHUNK_BYTES;
+	Size		n = Min(size - start, HNSW_CODE_CHUNK_BYTES);
+
+	memset(chunk, 0, offsetof(HnswCodeChunkData, bytes));
+	chunk->header.node = node;
+	chunk->header.kind = HNSW_EXTRA_CODE;
+	chunk->next = *next;
+	memcpy(chunk->bytes, record + start, n);
+	return n;
+}
+
 void
 hnsw_wide_write(HnswDiskStore *store, uint32 node, const uint8 *record, HnswWideSlot *slot)
 {
 	Size		size = quant_record_size(store->store.quantizer, record);
-	Size		nchunks = (size + HNSW_CODE_CHUNK_BYTES - 1) / HNSW_CODE_CHUNK_BYTES;
-	HnswCodeChunk chunk = palloc0(HNSW_CODE_CHUNK_SIZE(Min(size, HNSW_CODE_CHUNK_BYTES)));
-	ItemPointerData next;
+	HnswCodeChunk chunk = palloc(HNSW_CODE_CHUNK_SIZE(Min(size, HNSW_CODE_CHUNK_BYTES)));
 
-	chunk->header.node = node;
-	chunk->header.kind = HNSW_EXTRA_CODE;
-	ItemPointerSetInvalid(&next);
-
+	memset(slot, 0, sizeof(*slot));
+	slot->size = (uint32) size;
 	/* from the end, so that each knows where the next one is */
-	for (Size i = nchunks; i > 0; i--)
+	for (Size i = HNSW_CODE_CHUNKS(size); i > 0; i--)
 	{
-		Size		start = (i - 1) * HNSW_CODE_CHUNK_BYTES;
-		Size		n = Min(size - start, HNSW_CODE_CHUNK_BYTES);
+		Size		n = hnsw_fill_chunk(chunk, node, record, size, i - 1, &slot->first);
 		Buffer		buffer = hnsw_disk_extra_page(store, HNSW_CODE_CHUNK_SIZE(n));
 		PageChange	change;
 
-		chunk->next = next;
-		memcpy(chunk->bytes, record + start, n);
 		page_change_begin(&change, store->index, store->building);
-		next = hnsw_disk_put_extra(store, &change, buffer, chunk, HNSW_CODE_CHUNK_SIZE(n));
+		slot->first = hnsw_disk_put_extra(store, &change, buffer, chunk, HNSW_CODE_CHUNK_SIZE(n));
 		page_change_commit(&change);
 		hnsw_disk_note_free_space(store, buffer);
 		UnlockReleaseBuffer(buffer);
 	}
 	pfree(chunk);
-	memset(slot, 0, sizeof(*slot));
-	slot->first = next;
-	slot->size = (uint32) size;
 }
 
 void

@@ -26,21 +26,43 @@
 typedef struct SampleState
 {
 	const VecidxOpclass *opclass;
+	const Quantizer *quantizer;
 	int			dim;
 	int			ngroups;
-	double	   *sums;			/* ngroups times dim */
+	double	   *sums;			/* ngroups times dim; NULL: no mean is wanted */
 	void	   *buffer;
+	uint8	   *record;			/* where records differ in size */
 	int64		n;
 	int64		seen;			/* rows met, also past the last that counts */
+	double		bytes;			/* of the records of n rows */
 	MemoryContext row;
 } SampleState;
+
+static void
+add_to_mean(SampleState *state, const float *floats)
+{
+	double	   *sum = state->sums + (Size) (state->n % state->ngroups) * state->dim;
+	double		scale = 1.0;
+
+	if (state->opclass->metric == METRIC_COSINE)
+	{
+		double		norm = 0;
+
+		for (int i = 0; i < state->dim; i++)
+			norm += (double) floats[i] * floats[i];
+		/* a vector too small to square is left out, as is one too large */
+		scale = norm > 0 && !isinf(norm) ? 1.0 / sqrt(norm) : 0.0;
+	}
+	for (int i = 0; i < state->dim; i++)
+		sum[i] += floats[i] * scale;
+}
 
 static void
 sample_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *arg)
 {
 	SampleState *state = arg;
 	MemoryContext old;
-	const float *floats;
+	const void *elements;
 
 	(void) index;
 	(void) tid;
@@ -48,26 +70,20 @@ sample_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, bo
 	if (isnull[0])
 		return;
 	state->seen++;
-	if (state->n >= SAMPLE_ROWS)
+	if (state->n >= SAMPLE_ROWS || (state->sums == NULL && state->record == NULL))
 		return;
 	old = MemoryContextSwitchTo(state->row);
-	floats = vecidx_elements(state->opclass, values[0], state->dim, state->buffer);
-	if (floats != NULL)
+	elements = vecidx_elements(state->opclass, values[0], state->dim, state->buffer);
+	if (elements != NULL)
 	{
-		double	   *sum = state->sums + (Size) (state->n % state->ngroups) * state->dim;
-		double		scale = 1.0;
-
-		if (state->opclass->metric == METRIC_COSINE)
+		if (state->sums != NULL)
+			add_to_mean(state, elements);
+		if (state->record != NULL)
 		{
-			double		norm = 0;
-
-			for (int i = 0; i < state->dim; i++)
-				norm += (double) floats[i] * floats[i];
-			/* a vector too small to square is left out, as is one too large */
-			scale = norm > 0 && !isinf(norm) ? 1.0 / sqrt(norm) : 0.0;
+			/* such kinds want no working memory */
+			quant_encode(state->quantizer, elements, state->record, NULL);
+			state->bytes += quant_record_size(state->quantizer, state->record);
 		}
-		for (int i = 0; i < state->dim; i++)
-			sum[i] += floats[i] * scale;
 		state->n++;
 	}
 	MemoryContextSwitchTo(old);
@@ -101,27 +117,34 @@ median_of_means(const SampleState *state, int i)
 	return (means[(n - 1) / 2] + means[n / 2]) / 2;
 }
 
-float *
-vecidx_sample_mean(Relation heap, Relation index, IndexInfo *info,
-				   const VecidxOpclass *opclass, int dim, MemoryContext context,
-				   double *rows)
+void
+vecidx_sample(Relation heap, Relation index, IndexInfo *info, const VecidxOpclass *opclass,
+			  const Quantizer *quantizer, MemoryContext context, VecidxSample *sample)
 {
 	SampleState state = {0};
 	BlockSamplerData sampler;
 	BlockNumber nblocks = RelationGetNumberOfBlocks(heap);
 	BlockNumber nread = 0;
-	float	   *mean = NULL;
+	MemoryContext work;
+	MemoryContext old;
 
-	*rows = 0;
+	memset(sample, 0, sizeof(*sample));
+	sample->record_bytes = quantizer->code_size;
 	if (nblocks == 0)
-		return NULL;
+		return;
+	work = AllocSetContextCreate(CurrentMemoryContext, "vecidx sample", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(work);
 	state.opclass = opclass;
-	state.dim = dim;
+	state.quantizer = quantizer;
+	state.dim = quantizer->dim;
 	/* under cosine all vectors weigh the same */
 	state.ngroups = opclass->metric == METRIC_COSINE ? 1 : MEAN_GROUPS;
-	state.sums = palloc0(sizeof(double) * dim * state.ngroups);
-	state.buffer = vecidx_elements_buffer(opclass, dim, CurrentMemoryContext);
-	state.row = AllocSetContextCreate(CurrentMemoryContext, "vecidx sample", ALLOCSET_DEFAULT_SIZES);
+	if (quant_wants_centre(quantizer->kind, quantizer->metric))
+		state.sums = palloc0(sizeof(double) * state.dim * state.ngroups);
+	if (quant_sized(quantizer->kind))
+		state.record = palloc(quantizer->code_size + SIMD_SLACK);
+	state.buffer = vecidx_elements_buffer(opclass, state.dim, work);
+	state.row = AllocSetContextCreate(work, "vecidx sample row", ALLOCSET_DEFAULT_SIZES);
 
 	BlockSampler_Init(&sampler, nblocks, SAMPLE_BLOCKS, SAMPLE_SEED);
 	while (BlockSampler_HasMore(&sampler) && state.n < SAMPLE_ROWS)
@@ -131,20 +154,20 @@ vecidx_sample_mean(Relation heap, Relation index, IndexInfo *info,
 		table_index_build_range_scan(heap, index, info, false, true, false,
 									 BlockSampler_Next(&sampler), 1, sample_callback, &state, NULL);
 	}
-	*rows = (double) state.seen / nread * nblocks;
-	if (state.n > 0)
+	sample->rows = (double) state.seen / nread * nblocks;
+	if (state.n > 0 && state.record != NULL)
+		sample->record_bytes = state.bytes / state.n;
+	if (state.n > 0 && state.sums != NULL)
 	{
-		mean = MemoryContextAlloc(context, sizeof(float) * dim);
-		for (int i = 0; i < dim; i++)
+		sample->mean = MemoryContextAlloc(context, sizeof(float) * state.dim);
+		for (int i = 0; i < state.dim; i++)
 		{
 			double		value = median_of_means(&state, i);
 
 			/* any centre is right; one that is not finite is not one */
-			mean[i] = isfinite((float) value) ? (float) value : 0.0f;
+			sample->mean[i] = isfinite((float) value) ? (float) value : 0.0f;
 		}
 	}
-	MemoryContextDelete(state.row);
-	pfree(state.sums);
-	pfree(state.buffer);
-	return mean;
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(work);
 }

@@ -11,13 +11,19 @@
 #include "nodes/execnodes.h"
 #include "utils/rel.h"
 
+typedef struct VecidxSample
+{
+	double		rows;			/* about how many rows the index will have */
+	double		record_bytes;	/* of a code record, on average */
+	float	   *mean;			/* of the vectors, dim floats; NULL if there are none, or it is of no use */
+} VecidxSample;
+
 /*
- * Mean of the vectors in some blocks of the table (normalised first where the
- * metric is cosine): dim floats in context, or NULL if there are none.  *rows:
- * about how many rows the index will have.
+ * Look at some blocks of the table.  The mean is taken where the quantizer
+ * wants a centre (of normalised vectors, where the metric is cosine), in
+ * context.  The quantizer has none yet.
  */
-extern float *vecidx_sample_mean(Relation heap, Relation index, IndexInfo *info,
-								 const VecidxOpclass *opclass, int dim, MemoryContext context,
-								 double *rows);
+extern void vecidx_sample(Relation heap, Relation index, IndexInfo *info, const VecidxOpclass *opclass,
+						  const Quantizer *quantizer, MemoryContext context, VecidxSample *sample);
 
 #endif							/* VECIDX_SAMPLE_H */

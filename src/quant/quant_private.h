@@ -12,6 +12,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "dist/metric_sparse.h"
 #include "quant/quantizer.h"
 
 /* Records scored by one kernel call; the arrays for it live on the stack. */
@@ -82,6 +83,7 @@ struct QuantQuery
 	union
 	{
 		GridQuery	grid;
+		SparseTable sparse;
 		float		norm_sq;	/* exact kinds under cosine: of the query */
 		float		l1_step;	/* L1 grids: the query's own step, 0 for exact values */
 	}			u;

@@ -32,17 +32,30 @@ elements_of(const void *record)
 	return elements;
 }
 
+static int
+most_elements(int dim)
+{
+	return dim < QUANT_SPARSE_MAX ? dim : QUANT_SPARSE_MAX;
+}
+
 static size_t
 sparse_code_size(Metric metric, int dim)
 {
 	(void) metric;
-	return record_bytes(dim < QUANT_SPARSE_MAX ? (uint32_t) dim : QUANT_SPARSE_MAX);
+	return record_bytes((uint32_t) most_elements(dim));
 }
 
+/* A query is a table, and the record for exact distances behind it. */
 static size_t
 sparse_payload_size(int dim)
 {
-	return sparse_code_size(METRIC_L2, dim);
+	return sparse_table_size(most_elements(dim)) + record_bytes((uint32_t) most_elements(dim));
+}
+
+static void *
+query_record(const QuantQuery *query)
+{
+	return (void *) (query->payload + sparse_table_size(most_elements(query->dim)));
 }
 
 static size_t
@@ -86,26 +99,28 @@ sparse_prepare(const Quantizer *q, const void *v, QuantQuery *query, void *scrat
 {
 	(void) q;
 	(void) scratch;
-	write_record(v, query->payload);
+	write_record(v, query_record(query));
+	sparse_table_fill(&query->u.sparse, *(const SparseElements *) v, query->payload);
 }
 
 static void
 sparse_prepare_code(const Quantizer *q, const uint8_t *code, QuantQuery *query)
 {
 	(void) q;
-	memcpy(query->payload, code, sparse_record_size(code));
+	memcpy(query_record(query), code, sparse_record_size(code));
+	sparse_table_fill(&query->u.sparse, elements_of(code), query->payload);
 }
 
 static double
 sparse_exact(const QuantQuery *query, const uint8_t *record)
 {
-	SparseElements a = elements_of(query->payload);
+	SparseElements a = elements_of(query_record(query));
 	SparseElements b = elements_of(record);
 
 	/* as metric_sparse_rank() has it, with the norms at hand */
 	if (query->metric == METRIC_COSINE)
 		return metric_cosine_rank((float) -metric_sparse_rank(METRIC_IP, a, b),
-								  ((const SparseRecord *) (const void *) query->payload)->norm_sq,
+								  query->u.sparse.norm_sq,
 								  ((const SparseRecord *) (const void *) record)->norm_sq);
 	return metric_sparse_rank(query->metric, a, b);
 }
@@ -115,7 +130,8 @@ sparse_score(const QuantQuery *query, const uint8_t *const *records, int n,
 			 float *dist, float *err)
 {
 	for (int i = 0; i < n; i++)
-		dist[i] = quant_clamp_value(sparse_exact(query, records[i]));
+		dist[i] = quant_clamp_value(sparse_table_rank(query->metric, &query->u.sparse, elements_of(records[i]),
+													   ((const SparseRecord *) (const void *) records[i])->norm_sq));
 	if (err != NULL)
 		memset(err, 0, sizeof(float) * (size_t) n);
 }

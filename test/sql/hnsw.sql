@@ -5,27 +5,11 @@ CREATE FUNCTION hnsw_vec(i int, dim int) RETURNS vector LANGUAGE sql IMMUTABLE A
 $$ SELECT array_agg((((i::bigint * 7919 + j * 104729 + i::bigint * j * 31) * 2654435761 % 4294967296 + 4294967296) % 4294967296 % 2001 - 1000)::float4 / 1000 ORDER BY j)::vector
    FROM generate_series(1, dim) j $$;
 
--- whether an index scan gives the k nearest distances that a sort gives
-CREATE FUNCTION hnsw_recall(tab text, op text, q vector, k int) RETURNS float8 LANGUAGE plpgsql AS $$
-DECLARE
-	found float8[];
-	exact float8[];
-	plan text;
-BEGIN
-	PERFORM set_config('enable_seqscan', 'off', true), set_config('enable_indexscan', 'on', true);
-	EXECUTE format('EXPLAIN SELECT v FROM %s ORDER BY v %s %L LIMIT %s', tab, op, q, k) INTO plan;
-	EXECUTE format('SELECT array(SELECT v %2$s %3$L FROM %1$s ORDER BY v %2$s %3$L LIMIT %4$s)', tab, op, q, k) INTO found;
-	PERFORM set_config('enable_seqscan', 'on', true), set_config('enable_indexscan', 'off', true);
-	EXECUTE format('SELECT array(SELECT v %2$s %3$L FROM %1$s WHERE v IS NOT NULL ORDER BY 1 LIMIT %4$s)', tab, op, q, k) INTO exact;
-	PERFORM set_config('enable_seqscan', 'off', true), set_config('enable_indexscan', 'on', true);
-	IF found <> (SELECT array_agg(d ORDER BY d) FROM unnest(found) d) THEN
-		RAISE 'not in order: %', found;
-	END IF;
-	IF cardinality(found) <> cardinality(exact) THEN
-		RAISE '% rows instead of %', cardinality(found), cardinality(exact);
-	END IF;
-	RETURN (SELECT count(*) FROM unnest(found) d WHERE d <= exact[cardinality(exact)])::float8 / cardinality(exact);
-END $$;
+\getenv srcdir PG_ABS_SRCDIR
+\set include :srcdir '/include/hnsw_recall.sql'
+\set ECHO none
+\i :include
+\set ECHO all
 
 SET enable_seqscan = off;
 
@@ -46,7 +30,7 @@ CREATE TABLE nodim (v vector);
 CREATE INDEX ON nodim USING hnsw (v vector_l2_ops);
 CREATE TABLE wide (v vector(9000));
 CREATE INDEX ON wide USING hnsw (v vector_l2_ops) WITH (quantizer = 'none');
-CREATE INDEX ON wide USING hnsw (v vector_l2_ops) WITH (quantizer = 'sq8');
+CREATE INDEX wide_sq8 ON wide USING hnsw (v vector_l2_ops) WITH (quantizer = 'sq8');
 CREATE INDEX ON wide USING hnsw (v vector_l2_ops);
 DROP TABLE nodim, wide;
 
@@ -118,12 +102,12 @@ BEGIN
 		EXECUTE format('CREATE INDEX ON m USING hnsw (v %s) WITH (quantizer = %L)', c.opclass, c.quantizer);
 		EXECUTE format('INSERT INTO m SELECT i, hnsw_vec(i, %s) FROM generate_series(601, 1000) i', c.dim);
 		DELETE FROM m WHERE id % 10 = 0;
-		SELECT avg(hnsw_recall('m', c.op, hnsw_vec(-i, c.dim), 10)) INTO r FROM generate_series(1, 20) i;
+		SELECT avg(hnsw_recall('m', c.op, hnsw_vec(-i, c.dim)::text, 10)) INTO r FROM generate_series(1, 20) i;
 		IF r < 0.9 THEN
 			RAISE 'recall % with % % %', r, c.opclass, c.quantizer, c.dim;
 		END IF;
 		-- all rows come out, each once
-		IF hnsw_recall('m', c.op, hnsw_vec(-1, c.dim), 300) < 0.9 THEN
+		IF hnsw_recall('m', c.op, hnsw_vec(-1, c.dim)::text, 300) < 0.9 THEN
 			RAISE 'recall with % % %', c.opclass, c.quantizer, c.dim;
 		END IF;
 		EXECUTE format('SELECT count(*) || '' '' || count(DISTINCT id) FROM
@@ -142,7 +126,7 @@ INSERT INTO t VALUES (0, array_fill(1e6::real, ARRAY[48])::vector);
 CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (quantizer = 'rabitq4');
 -- without the wider search that makes up for coarse estimates
 SET hnsw.iterative_scan = off;
-SELECT avg(hnsw_recall('t', '<->', hnsw_vec(-i, 48), 10)) > 0.9 AS good FROM generate_series(1, 20) i;
+SELECT avg(hnsw_recall('t', '<->', hnsw_vec(-i, 48)::text, 10)) > 0.9 AS good FROM generate_series(1, 20) i;
 RESET hnsw.iterative_scan;
 DROP TABLE t;
 
@@ -155,7 +139,7 @@ SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM t ORDER BY v <-> hnsw_v
 SELECT count(*) FROM (SELECT id FROM t WHERE id % 500 = 7 ORDER BY v <-> hnsw_vec(-3, 16) LIMIT 10) s;
 SELECT count(*) FROM (SELECT id FROM t WHERE id = 1234 ORDER BY v <-> hnsw_vec(-3, 16) LIMIT 10) s;
 SELECT count(*) FROM (SELECT id FROM t WHERE id < 0 ORDER BY v <-> hnsw_vec(-3, 16) LIMIT 10) s;
-SELECT hnsw_recall('t', '<->', hnsw_vec(-3, 16), 1000) > 0.9 AS good;
+SELECT hnsw_recall('t', '<->', hnsw_vec(-3, 16)::text, 1000) > 0.9 AS good;
 SET hnsw.iterative_scan = off;
 SELECT count(*) FROM (SELECT id FROM t ORDER BY v <-> hnsw_vec(-3, 16) LIMIT 4000) s;
 SET hnsw.iterative_scan = relaxed_order;
@@ -227,12 +211,12 @@ CREATE UNLOGGED TABLE t (id int, v vector(4));
 INSERT INTO t SELECT i, hnsw_vec(i, 4) FROM generate_series(1, 200) i;
 CREATE INDEX t_v ON t USING hnsw (v vector_ip_ops);
 INSERT INTO t SELECT i, hnsw_vec(i, 4) FROM generate_series(201, 300) i;
-SELECT hnsw_recall('t', '<#>', hnsw_vec(-5, 4), 20) > 0.9 AS good;
+SELECT hnsw_recall('t', '<#>', hnsw_vec(-5, 4)::text, 20) > 0.9 AS good;
 REINDEX INDEX CONCURRENTLY t_v;
-SELECT hnsw_recall('t', '<#>', hnsw_vec(-5, 4), 20) > 0.9 AS good;
+SELECT hnsw_recall('t', '<#>', hnsw_vec(-5, 4)::text, 20) > 0.9 AS good;
 DROP INDEX t_v;
 CREATE INDEX CONCURRENTLY t_v ON t USING hnsw (v vector_l2_ops);
-SELECT hnsw_recall('t', '<->', hnsw_vec(-5, 4), 20) > 0.9 AS good;
+SELECT hnsw_recall('t', '<->', hnsw_vec(-5, 4)::text, 20) > 0.9 AS good;
 DROP TABLE t;
 
 -- a graph that outgrows maintenance_work_mem
@@ -244,7 +228,7 @@ CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (m = 8, ef_construction = 16
 RESET client_min_messages;
 RESET maintenance_work_mem;
 SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM t ORDER BY v <-> hnsw_vec(-3, 64) LIMIT 10000) s;
-SELECT avg(hnsw_recall('t', '<->', hnsw_vec(i * 100, 64), 1)) >= 0.8 AS good FROM generate_series(1, 20) i;
+SELECT avg(hnsw_recall('t', '<->', hnsw_vec(i * 100, 64)::text, 1)) >= 0.8 AS good FROM generate_series(1, 20) i;
 DROP TABLE t;
 
 -- values that overflow: no error, no row lost
@@ -267,4 +251,4 @@ REINDEX INDEX t_v;
 SELECT array(SELECT id FROM t ORDER BY v <-> array_fill(2077.3::float4, ARRAY[40])::vector LIMIT 5) AS ids;
 DROP TABLE t;
 
-DROP FUNCTION hnsw_recall, hnsw_vec;
+DROP FUNCTION hnsw_check_all, hnsw_recall, hnsw_vec;

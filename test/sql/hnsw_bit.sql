@@ -53,7 +53,7 @@ SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM m ORDER BY v <~> hnsw_b
 CREATE TABLE t (id int, v vector(100));
 INSERT INTO t SELECT i, (SELECT array_agg(sin(i * j) ORDER BY j) FROM generate_series(1, 100) j)::vector(100) FROM generate_series(1, 400) i;
 CREATE INDEX ON t USING hnsw ((binary_quantize(v)::bit(100)) bit_hamming_ops);
-EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY binary_quantize(v)::bit(100) <~> binary_quantize((SELECT v FROM t WHERE id = 7)) LIMIT 20;
+EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY binary_quantize(v)::bit(100) <~> B'01' LIMIT 20;
 SELECT id FROM (SELECT * FROM t ORDER BY binary_quantize(v)::bit(100) <~> binary_quantize((SELECT v FROM t WHERE id = 7)) LIMIT 20) s
 ORDER BY v <=> (SELECT v FROM t WHERE id = 7) LIMIT 1;
 DROP TABLE t;

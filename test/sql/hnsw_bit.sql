@@ -40,6 +40,7 @@ CREATE TABLE m (id int, v bit(200)) WITH (autovacuum_enabled = off);
 INSERT INTO m SELECT i, hnsw_bits(i, 200) FROM generate_series(1, 500) i;
 CREATE INDEX ON m USING hnsw (v bit_hamming_ops);
 CREATE INDEX ON m USING hnsw (v bit_jaccard_ops);
+SET hnsw.ef_search = 100;
 INSERT INTO m SELECT i, hnsw_bits(i, 200) FROM generate_series(501, 800) i;
 INSERT INTO m VALUES (801, NULL);
 DELETE FROM m WHERE id % 10 = 0;
@@ -48,6 +49,8 @@ VACUUM m;
 INSERT INTO m SELECT i, hnsw_bits(i, 200) FROM generate_series(1000, 1100) i;
 SELECT hnsw_check_all('m', array(SELECT hnsw_bits(-i, 200)::text FROM generate_series(1, 10) i));
 SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM m ORDER BY v <~> hnsw_bits(-1, 200)::bit(200) LIMIT 5000) s;
+
+RESET hnsw.ef_search;
 
 -- what applications do: bits of vectors, then their own distances
 CREATE TABLE t (id int, v vector(100));

@@ -6,6 +6,9 @@
 
 #include "common/shortest_dec.h"
 
+/* as many elements as only values near the limit have */
+#define LONG_DIM 15000
+
 static const char *const right_numbers[] = {
 	"0", "-0", "+0", "1", "-1", "+3", ".5", "5.", "-.5", "00000001", "1e0", "1E+5", "1e-5", "3.4028235e38",
 	"-3.4028235e38", "1.17549435e-38", "1e-45", "-1.4e-45", "7.0064923e-46", "7.0064924e-46", "1e-46", "1e-400",
@@ -125,6 +128,10 @@ put_dense(StringInfo out, FuzzRandom *r, int dim)
 	bool		small = fuzz_chance(r, 500);
 	bool		careful = fuzz_chance(r, 700);
 
+	/* beyond the types' limit */
+	if (dim > LONG_DIM)
+		dim += (int) fuzz_below(r, 30);
+
 	put_space(out, r);
 	appendStringInfoChar(out, '[');
 	for (int i = 0; i < dim; i++)
@@ -150,7 +157,8 @@ put_sparse(StringInfo out, FuzzRandom *r, int n, int64 dim)
 	bool		ordered = fuzz_chance(r, 700);
 	int64		step;
 
-	n = (int) Min(n - 1, dim);
+	n += n > LONG_DIM ? (int) fuzz_below(r, 30) : -1;
+	n = (int) Min(n, dim);
 	step = n > 0 ? dim / n : 1;
 
 	put_space(out, r);

@@ -425,6 +425,7 @@ make_array(FuzzCall *call, Oid element)
 	int			n = element == CSTRINGOID ? 1 : next_dim(call);
 	bool		state = element == FLOAT8OID && fuzz_chance(r, 700);
 	bool		nulls_about = fuzz_chance(r, 30);
+	bool		huge = fuzz_chance(r, 10);
 	Spread		spread = random_spread(r);
 	Datum	   *values;
 	bool	   *nulls;
@@ -469,7 +470,8 @@ make_array(FuzzCall *call, Oid element)
 		else if (element == FLOAT8OID && state && i == 0 && fuzz_chance(r, 900))
 			values[i] = Float8GetDatum((float8) fuzz_below(r, 5));
 		else if (element == FLOAT8OID)
-			values[i] = Float8GetDatum(fuzz_chance(r, 5) ? random_float8(r, SPREAD_BITS) : random_finite(r, spread));
+			values[i] = Float8GetDatum(huge ? (fuzz_chance(r, 900) ? DBL_MAX : -DBL_MAX) :
+									   fuzz_chance(r, 5) ? random_float8(r, SPREAD_BITS) : random_finite(r, spread));
 		else if (element == NUMERICOID)
 			values[i] = make_numeric(r);
 		else

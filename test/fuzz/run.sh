@@ -192,6 +192,29 @@ if [ "$only" = . ] && [ $failed -eq 0 ]; then
 		reported && explain
 	fi
 fi
+# Coverage-guided, of what needs no server.
+clang=$(command -v clang || ls /usr/bin/clang-[0-9]* 2>/dev/null | sort -V | tail -n 1)
+fuzz_float_text()
+{
+	cd "$work/tree/test/fuzz" &&
+		$as_user "$1" -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I../../src \
+			-o "$work/tmp/fuzz_float_text" fuzz_float_text.c ../../src/types/float_text.c -lm
+}
+if [ -n "$clang" ] && (fuzz_float_text "$clang") >"$work/log/float_text" 2>&1; then
+	runs=$((calls * 10))
+	$as_user mkdir -p "$work/tmp/corpus"
+	if run "$work/log/float_text" "$work/tmp/fuzz_float_text" -dict="$work/tree/test/fuzz/float_text.dict" -runs="$runs" \
+		-seed="$seed" -max_len=120 -artifact_prefix="$work/tmp/" "$work/tmp/corpus"; then
+		say "ok float_text_read() as strtof(), $runs texts of libFuzzer's"
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		tail -n 30 "$work/log/float_text" | sed 's/^/    /'
+	fi
+else
+	say "skipped: float_text_read() under libFuzzer, which needs clang and its runtime"
+fi
+
 say ""
 say "$(($(date +%s) - began)) s in all"
 say "$passed passed, $failed failed"

@@ -287,7 +287,9 @@ find_item(HnswDiskStore *store, Page page, OffsetNumber offset, HnswExtraKind ki
 	itemid = PageGetItemId(page, offset);
 	size = ItemIdGetLength(itemid);
 	if (!ItemIdIsUsed(itemid) || !ItemIdHasStorage(itemid) ||
-		ItemIdGetOffset(itemid) + size > BLCKSZ || size < sizeof(HnswExtraHeader))
+		ItemIdGetOffset(itemid) != MAXALIGN(ItemIdGetOffset(itemid)) ||
+		ItemIdGetOffset(itemid) < ((PageHeader) page)->pd_upper ||
+		ItemIdGetOffset(itemid) + size > ((PageHeader) page)->pd_special || size < sizeof(HnswExtraHeader))
 		return NULL;
 	header = (HnswExtraHeader *) PageGetItem(page, itemid);
 	*problem = "item belongs to another node";

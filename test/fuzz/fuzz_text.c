@@ -289,7 +289,7 @@ put_json(StringInfo out, FuzzRandom *r, int n, int depth)
 						put_json(out, r, 1 + (int) fuzz_below(r, 3), depth + 1);
 					else
 						appendStringInfo(out, "%.*g", 1 + (int) fuzz_below(r, 17),
-										 (double) fuzz_below(r, 2000001) / (fuzz_chance(r, 500) ? 1 : 1e6) - 1);
+										 (double) fuzz_below(r, 2000001) / (fuzz_chance(r, 20) ? 1 : 1e6) - 1);
 				}
 				appendStringInfoChar(out, ']');
 				break;

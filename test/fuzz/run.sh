@@ -92,11 +92,11 @@ build "$work/tree/test/fuzz" "$work/log/driver"
 run "$work/log/preload" "$cc" -shared -fPIC -O -o "$work/tmp/fuzz_preload.so" "$work/tree/test/fuzz/fuzz_preload.c" ||
 	die "cannot compile fuzz_preload.c"
 
-# An address's history is kept for a few megabytes only, and one frame of its
-# stack: calls are short, and both cost more than the call.
+# What is freed is kept for a megabyte only, and one frame of its stack: calls
+# are short, and both would cost more than the call.
 server_env="LD_PRELOAD=$asan:$work/tmp/fuzz_preload.so"
-server_env="$server_env ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:disable_coredump=1:quarantine_size_mb=4"
-server_env="$server_env:malloc_context_size=1:max_malloc_fill_size=0:detect_stack_use_after_return=0"
+server_env="$server_env ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:disable_coredump=1:quarantine_size_mb=1"
+server_env="$server_env:thread_local_quarantine_size_kb=64:malloc_context_size=1:max_malloc_fill_size=0:detect_stack_use_after_return=0"
 server_env="$server_env UBSAN_OPTIONS=print_stacktrace=1"
 start_server 'autovacuum = off' 'jit = off' 'max_connections = 20' 'log_checkpoints = off' 'max_stack_depth = 6MB'
 sql="psql -XAtq -v ON_ERROR_STOP=1"
@@ -156,7 +156,7 @@ session=0
 while [ $session -lt "$sessions" ]; do
 	$as_user tee "$work/tmp/functions.$session" >/dev/null <<END
 SELECT format('SELECT fuzz_line(%L, $seed, %s, %L)', f, CASE WHEN damaged THEN $calls / 4 ELSE $calls END, damaged)
-FROM (SELECT f, damaged, row_number() OVER (ORDER BY f::text, damaged) AS n
+FROM (SELECT f, damaged, row_number() OVER (ORDER BY md5(f::text || damaged)) AS n
 	FROM fuzz_targets, (VALUES (false), (true)) AS d (damaged)
 	WHERE (takes_own OR NOT damaged) AND f::text ~ '$only') t
 WHERE n % $sessions = $session ORDER BY n \gexec

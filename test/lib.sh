@@ -218,7 +218,6 @@ install_vecidx()
 }
 
 # start_server [SETTING...]: a new cluster on a unix socket; PGHOST leads there.
-# server_env: variables for the server alone, NAME=value ...
 start_server()
 {
 	run "$work/log/initdb" initdb -D "$work/data" -U postgres -A trust -E UTF8 --locale=C --no-sync || {
@@ -239,7 +238,7 @@ END
 	PGHOST=$work/sock
 	PGUSER=postgres
 	export PGHOST PGUSER
-	run "$work/log/pg_ctl" env ${server_env:-} pg_ctl -w -D "$work/data" -l "$work/log/server" start || {
+	run "$work/log/pg_ctl" pg_ctl -w -D "$work/data" -l "$work/log/server" start || {
 		tail -n 20 "$work/log/pg_ctl" "$work/log/server" >&2
 		die "the server did not start"
 	}

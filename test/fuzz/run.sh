@@ -16,6 +16,7 @@ set -u
 prog=run.sh
 root=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
 . "$root/test/lib.sh"
+. "$root/test/fuzz/sanitize.sh"
 
 calls=20000
 seed=1
@@ -49,56 +50,17 @@ while [ $# -gt 0 ]; do
 	shift
 done
 
-# -fwrapv, a flag of the server's build, would hide signed overflow.  -O1: what is
-# checked is the source, and half a minute of compiling is saved.
-cc=${CC:-gcc}
-sanitize="-fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all"
-copt="$sanitize -fno-omit-frame-pointer -fno-wrapv"
-
 make_work
 choose_postgres
 enter_work
 limit=36000
-
-printf 'int main(void) { return 0; }\n' | $as_user tee "$work/tmp/try.c" >/dev/null
-# shellcheck disable=SC2086
-if ! $as_user $cc $sanitize -o "$work/tmp/try" "$work/tmp/try.c" >/dev/null 2>&1 || ! $as_user "$work/tmp/try"; then
-	say "$cc has no working AddressSanitizer and UndefinedBehaviorSanitizer here: nothing done"
-	exit 77
-fi
-case $($cc --version) in
-	*clang*) asan=$($cc -print-file-name=libclang_rt.asan-x86_64.so) copt="$copt -shared-libasan" ;;
-	*) asan=$($cc -print-file-name=libasan.so) ;;
-esac
-
-# build DIRECTORY LOG ARGUMENT...: compile there and install into the copy.
-build()
-{
-	build_dir=$1
-	build_log=$2
-	shift 2
-	if ! run "$build_log" make -s -j"$jobs" -C "$build_dir" CC="$cc" PG_CONFIG="$PG_CONFIG" with_llvm=no "$@" ||
-		! run "$build_log.install" make -s -C "$build_dir" install DESTDIR="$work/pg" PG_CONFIG="$PG_CONFIG" with_llvm=no; then
-		tail -n 30 "$build_log"* >&2
-		die "cannot build $build_dir"
-	fi
-}
-
-copy_tree
-copy_postgres
 began=$(date +%s)
-build "$work/tree" "$work/log/build" PG_CFLAGS="-std=gnu11 -O1 -fno-math-errno" COPT="$copt"
-build "$work/tree/test/fuzz" "$work/log/driver"
-run "$work/log/preload" "$cc" -shared -fPIC -O -o "$work/tmp/fuzz_preload.so" "$work/tree/test/fuzz/fuzz_preload.c" ||
-	die "cannot compile fuzz_preload.c"
 
 # What is freed is kept for a megabyte only, and one frame of its stack: calls
 # are short, and both would cost more than the call.
-server_env="LD_PRELOAD=$asan:$work/tmp/fuzz_preload.so"
-server_env="$server_env ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:disable_coredump=1:quarantine_size_mb=1"
-server_env="$server_env:thread_local_quarantine_size_kb=64:malloc_context_size=1:max_malloc_fill_size=0:detect_stack_use_after_return=0"
-server_env="$server_env UBSAN_OPTIONS=print_stacktrace=1"
-start_server 'autovacuum = off' 'jit = off' 'max_connections = 20' 'log_checkpoints = off' 'max_stack_depth = 6MB'
+sanitize_all quarantine_size_mb=1:thread_local_quarantine_size_kb=64:malloc_context_size=1:max_malloc_fill_size=0
+sanitize_build "$work/tree/test/fuzz" "$work/log/driver"
+start_server 'autovacuum = off' 'jit = off' 'max_connections = 20' 'log_checkpoints = off'
 sql="psql -XAtq -v ON_ERROR_STOP=1"
 run "$work/log/setup" $sql -v calls="$calls" -v seed="$seed" \
 	-c 'CREATE EXTENSION vecidx' -f "$work/tree/test/fuzz/setup.sql" || {
@@ -118,7 +80,7 @@ failed=0
 # What a server's log says of a report, and the call that was under way.
 explain()
 {
-	grep -n -m 1 -A 40 -E 'ERROR: AddressSanitizer|runtime error:' "$work/log/server" | head -n 60 | sed 's/^/    /'
+	grep -n -m 1 -A 40 -E "$sanitize_pattern" "$work/log/server" | head -n 60 | sed 's/^/    /'
 	dead=$(sed -n 's/.*server process (PID \([0-9]*\)) .*/\1/p' "$work/log/server" | head -n 1)
 	[ -n "$dead" ] && [ -s "$work/data/fuzz_current.$dead" ] || return 0
 	{
@@ -141,7 +103,7 @@ END
 
 reported()
 {
-	grep -qE 'ERROR: AddressSanitizer|runtime error:' "$work/log/server"
+	grep -qE "$sanitize_pattern" "$work/log/server"
 }
 
 say "vecidx, $calls calls of each function: $("$PG_CONFIG" --version), $($cc --version | head -n 1), seed $seed"

@@ -281,7 +281,7 @@ DECLARE
 	v text;
 BEGIN
 	IF type = 'bit' THEN
-		RETURN fuzz_value(NULL::bit, fuzz_seed(), n)::bit(4096)::text::bit varying(4096)::text::varchar(4096);
+		RETURN fuzz_value(NULL::bit, fuzz_seed(), n)::bit(128)::text;
 	END IF;
 	SELECT string_agg(x::text, ',') INTO v FROM
 		(SELECT unnest(fuzz_value(NULL::halfvec, fuzz_seed(), n * 64 + i)::real[]) AS x FROM generate_series(0, 63) i LIMIT dim) t;

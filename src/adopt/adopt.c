@@ -572,7 +572,7 @@ adopt_statement(Node *node, Oid pgvector)
 															  AccessExclusiveLock, false);
 
 					if (!take(pgvector, object.classId, object.objectId))
-						return NULL;
+						elog(ERROR, "what the script drops is not pgvector's");
 				}
 				return node;
 			}

@@ -6,10 +6,14 @@
 #include "vecidx.h"
 
 #include "access/genam.h"
+#include "catalog/pg_type_d.h"
+#include "commands/defrem.h"
 #include "dist/metric_sparse.h"
 #include "fmgr.h"
 #include "index/opclass.h"
 #include "types/vectors.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/varbit.h"
 
 #define TYPE_OF_FLOATS(type_, Struct, name_, get, max, read_, buffer_size_) \
@@ -214,8 +218,16 @@ vecidx_opclass(Relation index)
 int
 vecidx_index_dim(Relation index, const VecidxOpclass *opclass)
 {
-	int			dim = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
+	Form_pg_attribute column = TupleDescAttr(RelationGetDescr(index), 0);
+	int			dim = column->atttypmod;
 
+	/* the operators take one for a bit, but its values differ in length */
+	if (getBaseType(column->atttypid) == VARBITOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("type not supported for %s index", get_am_name(index->rd_rel->relam)),
+				 errdetail("Values of type %s differ in length.", format_type_be(column->atttypid)),
+				 errhint("Index an expression with a cast to bit(n).")));
 	if (dim < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -18,6 +18,8 @@ CREATE TABLE t (id int, v bit(9));
 CREATE INDEX ON t USING hnsw (v vector_l2_ops);
 CREATE INDEX ON t USING hnsw (v);
 CREATE INDEX ON t USING hnsw (v bit_hamming_ops) WITH (quantizer = 'sq8');
+CREATE INDEX ON t USING hnsw ((v::varbit) bit_hamming_ops);
+CREATE INDEX ON t USING hnsw ((v::varbit(9)) bit_hamming_ops);
 CREATE INDEX t_h ON t USING hnsw (v bit_hamming_ops) WITH (quantizer = 'none');
 CREATE INDEX t_j ON t USING hnsw (v bit_jaccard_ops);
 SELECT * FROM t ORDER BY v <~> B'000000001' LIMIT 5;

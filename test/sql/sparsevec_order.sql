@@ -12,18 +12,11 @@ INSERT INTO sord SELECT i, ('{' || i % 10 + 1 || ':' || i % 7 - 3 || '}/20')::sp
 INSERT INTO sord VALUES (-1, '{}/1'), (-2, NULL), (-3, '{1:1,2:2}/2'), (-4, '{1:1,2:2}/3');
 INSERT INTO sord SELECT -10 - i, ('{' || string_agg(j || ':' || i, ',') || '}/5000')::sparsevec FROM generate_series(1, 3) i, generate_series(1, 1500) j GROUP BY i;
 
--- whether a plan has a node or an index of that name
-CREATE FUNCTION plan_has(query text, what text) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN ' || query LOOP
-		IF line LIKE '%' || what || '%' THEN
-			RETURN true;
-		END IF;
-	END LOOP;
-	RETURN false;
-END $$;
+\getenv srcdir PG_ABS_SRCDIR
+\set include :srcdir '/include/plan_has.sql'
+\set ECHO none
+\i :include
+\set ECHO all
 
 -- sorted and unsorted, hashed and plain
 SELECT DISTINCT v FROM sord WHERE i > -10 ORDER BY v DESC LIMIT 10;

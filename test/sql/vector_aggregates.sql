@@ -32,17 +32,11 @@ SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;
 SET min_parallel_table_scan_size = 0;
 SET max_parallel_workers_per_gather = 2;
-CREATE FUNCTION plan_has(query text, what text) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN ' || query LOOP
-		IF line LIKE '%' || what || '%' THEN
-			RETURN true;
-		END IF;
-	END LOOP;
-	RETURN false;
-END $$;
+\getenv srcdir PG_ABS_SRCDIR
+\set include :srcdir '/include/plan_has.sql'
+\set ECHO none
+\i :include
+\set ECHO all
 SELECT plan_has('SELECT avg(v), sum(v) FROM par', 'Partial Aggregate');
 SELECT avg(v), sum(v) FROM par;
 DELETE FROM par WHERE i <> 7;

@@ -11,18 +11,11 @@ INSERT INTO ord SELECT i, ARRAY[i % 10, i % 7] FROM generate_series(1, 1000) i;
 INSERT INTO ord VALUES (0, '[0]'), (-1, '[0,0,0]'), (-2, NULL), (-3, '[-0,0]');
 INSERT INTO ord SELECT -10 - i, array_fill(i, ARRAY[1500])::vector FROM generate_series(1, 3) i;
 
--- whether a plan has a node or an index of that name
-CREATE FUNCTION plan_has(query text, what text) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN ' || query LOOP
-		IF line LIKE '%' || what || '%' THEN
-			RETURN true;
-		END IF;
-	END LOOP;
-	RETURN false;
-END $$;
+\getenv srcdir PG_ABS_SRCDIR
+\set include :srcdir '/include/plan_has.sql'
+\set ECHO none
+\i :include
+\set ECHO all
 
 -- sorted and unsorted, hashed and plain
 SELECT DISTINCT vector_dims(v), subvector(v, 1, 2) FROM ord WHERE i < 0 AND vector_dims(v) > 1 ORDER BY 1, 2;

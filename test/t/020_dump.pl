@@ -40,7 +40,7 @@ my %types = (
 	  { column => 'halfvec(40)', value => "ARRAY(SELECT sin(i * d) FROM generate_series(1, 40) d)::NSP.halfvec" },
 	sparsevec => {
 		column => 'sparsevec(1000)',
-		value => "('{' || (i % 100 + 1) || ':' || i || ',900:0.5}/1000')::NSP.sparsevec"
+		value => "(ARRAY(SELECT CASE WHEN d % 25 = 0 THEN sin(i * d) ELSE 0 END FROM generate_series(1, 1000) d)::NSP.vector)::NSP.sparsevec"
 	},
 	bit => { column => 'bit(64)', value => "(i * 7919::bigint * 7919 * 7919)::bit(64)" });
 

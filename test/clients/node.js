@@ -25,8 +25,8 @@ let failures = 0;
 async function test(name, body) {
   tests++;
   try {
-    const reason = await body();
-    console.log(`ok ${tests} - ${name}${reason ? ` # SKIP ${reason}` : ''}`);
+    await body();
+    console.log(`ok ${tests} - ${name}`);
   } catch (error) {
     failures++;
     console.log(`not ok ${tests} - ${name}`);
@@ -307,10 +307,6 @@ async function neighboursOf(client, type) {
     });
 
     await test(`${type.name} ${operator}: nearest rows by ${opclass}`, async () => {
-      const classes = await client.query(`SELECT FROM pg_opclass c JOIN pg_am a ON a.oid = opcmethod WHERE amname = 'hnsw' AND opcname = $1`, [opclass]);
-      if (classes.rowCount === 0) {
-        return `no operator class ${opclass}`;
-      }
       let found = 0;
       await client.query('DROP INDEX IF EXISTS nearest');
       await client.query(`CREATE INDEX nearest ON ${table} USING hnsw (e ${opclass})`);

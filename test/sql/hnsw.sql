@@ -225,7 +225,7 @@ INSERT INTO t SELECT i, hnsw_vec(i, 64) FROM generate_series(1, 8000) i;
 SET maintenance_work_mem = '1MB';
 SET max_parallel_maintenance_workers = 0; -- so that recall is the same each time
 SET client_min_messages = warning;
-CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (m = 8, ef_construction = 16);
+CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (m = 8, ef_construction = 40);
 RESET client_min_messages;
 RESET max_parallel_maintenance_workers;
 RESET maintenance_work_mem;

@@ -203,6 +203,8 @@ check_meta(HnswCheck *c)
 		(meta->metric != vecidx_opclass(c->out->index)->metric ||
 		 quant_elements(meta->quantizer) != vecidx_opclass(c->out->index)->type->elements))
 		problem = "metric is not the operator class's";
+	if (problem == NULL && meta->dim != (uint32) vecidx_index_dim(c->out->index, vecidx_opclass(c->out->index)))
+		problem = "dimensions are not the column's";
 	if (problem != NULL)
 	{
 		vecidx_check_report(c->out, HNSW_META_BLOCK, -1, "%s", problem);

@@ -240,6 +240,8 @@ load_index(Relation index, const HnswMetaPageData *meta)
 	if (hnsw->opclass->metric != (Metric) meta->metric ||
 		hnsw->opclass->type->elements != quant_elements(meta->quantizer))
 		vecidx_corrupted(index, HNSW_META_BLOCK, -1, "operator class is not the one that the index was made with");
+	if (vecidx_index_dim(index, hnsw->opclass) != hnsw->dim)
+		vecidx_corrupted(index, HNSW_META_BLOCK, -1, "dimensions are not the column's");
 	quant_init(&hnsw->quantizer, meta->quantizer, meta->metric, meta->dim,
 			   read_centre(index, meta, context), meta->seed);
 	hnsw_index_absorb(hnsw, meta);

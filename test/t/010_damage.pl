@@ -332,33 +332,52 @@ $node->append_conf('postgresql.conf',
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION vecidx');
 load_vectors($node, 'pool', make_vectors(900, 40, 1));
-my $query = $node->safe_psql('postgres', 'SELECT v FROM pool WHERE id = 77');
+# the same as sparse vectors, whose records are chains; those of some rows have several chunks
+$node->safe_psql(
+	'postgres', q{
+	CREATE TABLE sparse_pool AS SELECT id, format('{%s}/3000', (
+		SELECT string_agg(format('%s:%s', i * 2, (v::real[])[i % 40 + 1] + 0.001), ',')
+		FROM generate_series(1, CASE WHEN id % 50 = 7 THEN 1500 ELSE 40 END) i))::sparsevec(3000) AS v
+	FROM pool});
 
 # Every page kind and list has something in it: links above level 0, chains of
 # TIDs in several chunks, free nodes, extents that were added.
-my %OPTIONS = (
-	none => 'm = 4, quantizer = none',
-	sq8 => 'm = 8, quantizer = sq8',
-	rabitq4 => 'm = 3, quantizer = rabitq4');
+my %DENSE = (pool => 'pool', type => 'vector(40)', opclass => 'vector_l2_ops', last => 40);
+my @KINDS = (
+	{ %DENSE, name => 'none', options => 'm = 4, quantizer = none' },
+	{ %DENSE, name => 'rabitq4', options => 'm = 3, quantizer = rabitq4' },
+	{ %DENSE, name => 'sq8', options => 'm = 8, quantizer = sq8' },
+	{ name => 'sparse', pool => 'sparse_pool', type => 'sparsevec(3000)', opclass => 'sparsevec_l2_ops', last => 3000, options => 'm = 4' });
 my @victims;
 for my $i (0 .. $#MUTATIONS)
 {
-	my $quantizer = (sort keys %OPTIONS)[ $i % 3 ];
-	my %v = (name => "v$i", quantizer => $quantizer);
+	my $kind = $KINDS[ $i % @KINDS ];
+	my %v = (name => "v$i", kind => $kind);
+	my $pool = $kind->{pool};
+	my $query = $v{query} = $node->safe_psql('postgres', "SELECT v FROM $pool WHERE id = 77");
 
 	$node->safe_psql(
 		'postgres', "
-		CREATE TABLE v$i AS SELECT id, v FROM pool WHERE id <= 400;
-		CREATE INDEX v${i}_idx ON v$i USING hnsw (v vector_l2_ops) WITH ($OPTIONS{$quantizer});
-		INSERT INTO v$i SELECT id, v FROM pool WHERE id > 400;
+		CREATE TABLE v$i AS SELECT id, v FROM $pool WHERE id <= 400;
+		ALTER TABLE v$i ALTER v TYPE $kind->{type};
+		CREATE INDEX v${i}_idx ON v$i USING hnsw (v $kind->{opclass}) WITH ($kind->{options});
+		INSERT INTO v$i SELECT id, v FROM $pool WHERE id > 400;
 		INSERT INTO v$i SELECT 1000 + i, '$query' FROM generate_series(1, 150) i;
-		INSERT INTO v$i SELECT 2000 + i % 40, v FROM pool, generate_series(1, 10) i WHERE id BETWEEN 1 AND 20;
+		INSERT INTO v$i SELECT 2000 + i % 40, v FROM $pool, generate_series(1, 10) i WHERE id BETWEEN 1 AND 20;
 		DELETE FROM v$i WHERE id BETWEEN 300 AND 340;");
 	$node->safe_psql('postgres', "VACUUM v$i");
 	is($node->safe_psql('postgres', "SELECT * FROM vecidx_check('v${i}_idx', true)"), '', "v$i is sound")
-	  if $i < 3;
+	  if $i < @KINDS;
 	$v{index} = $node->data_dir . '/' . $node->safe_psql('postgres', "SELECT pg_relation_filepath('v${i}_idx')");
-	$v{table} = $node->data_dir . '/' . $node->safe_psql('postgres', "SELECT pg_relation_filepath('v$i')");
+	# the table, its TOAST table, and the index of that
+	$v{relations} = [
+		$v{index},
+		map { $node->data_dir . "/$_" } split /\n/,
+		$node->safe_psql(
+			'postgres', "
+			SELECT pg_relation_filepath(c) FROM (SELECT oid, reltoastrelid FROM pg_class WHERE oid = 'v$i'::regclass) t,
+				LATERAL (SELECT t.oid UNION ALL SELECT reltoastrelid UNION ALL SELECT indexrelid FROM pg_index WHERE indrelid = reltoastrelid) r (c)
+			WHERE c <> 0") ];
 	push @victims, \%v;
 }
 $node->stop;
@@ -376,7 +395,7 @@ for my $v (@victims)
 {
 	for my $fork ('', '_fsm', '_vm')
 	{
-		for my $path ("$v->{index}$fork", "$v->{table}$fork")
+		for my $path (map { $_ . $fork } @{ $v->{relations} })
 		{
 			$v->{files}{$path} = slurp_file($path) if -e $path;
 		}
@@ -398,7 +417,7 @@ for my $round (1 .. $rounds)
 
 		for my $fork ('', '_fsm', '_vm')
 		{
-			unlink "$v->{index}$fork", "$v->{table}$fork";
+			unlink map { $_ . $fork } @{ $v->{relations} };
 		}
 		put_file($_, $v->{files}{$_}) for sort keys %{ $v->{files} };
 
@@ -413,7 +432,9 @@ for my $round (1 .. $rounds)
 	for my $v (@victims)
 	{
 		my $name = $v->{name};
-		my $label = "seed $seed round $round $name ($v->{quantizer}): $v->{what}";
+		my ($pool, $type, $last) = @{ $v->{kind} }{qw(pool type last)};
+		my $query = $v->{query};
+		my $label = "seed $seed round $round $name ($v->{kind}{name}): $v->{what}";
 		my ($out, $err) = ('', '');
 		my $status = eval {
 			$node->psql(
@@ -423,16 +444,16 @@ for my $round (1 .. $rounds)
 				SET enable_seqscan = off;
 				SELECT 'check ' || count(*) FROM vecidx_check('${name}_idx', true);
 				SELECT count(*) FROM (SELECT id FROM $name ORDER BY v <-> '$query' LIMIT 10) s;
-				SELECT count(*) FROM (SELECT id FROM $name ORDER BY v <-> (SELECT v FROM pool WHERE id = 321) LIMIT 300) s;
+				SELECT count(*) FROM (SELECT id FROM $name ORDER BY v <-> (SELECT v FROM $pool WHERE id = 321) LIMIT 300) s;
 				SELECT count(*) FROM (SELECT id FROM $name ORDER BY v <-> '$query') s;
-				SELECT count(*) FROM (SELECT id FROM $name ORDER BY v <-> NULL::vector(40)) s;
-				INSERT INTO $name SELECT id, v FROM pool WHERE id BETWEEN 300 AND 340;
+				SELECT count(*) FROM (SELECT id FROM $name ORDER BY v <-> NULL::$type) s;
+				INSERT INTO $name SELECT id, v FROM $pool WHERE id BETWEEN 300 AND 340;
 				INSERT INTO $name VALUES (5000, '$query');
-				INSERT INTO $name SELECT 6000 + id, (v::real[])[2:40] || 1::real FROM pool WHERE id <= 30;
+				INSERT INTO $name SELECT 6000 + id, (v::vector::real[])[2:$last] || 1::real FROM $pool WHERE id <= 30;
 				DELETE FROM $name WHERE id % 3 = 0 OR id > 1000;
 				VACUUM $name;
 				SELECT count(*) FROM (SELECT id FROM $name ORDER BY v <-> '$query' LIMIT 200) s;
-				INSERT INTO $name SELECT 7000 + id, v FROM pool WHERE id BETWEEN 100 AND 140;
+				INSERT INTO $name SELECT 7000 + id, v FROM $pool WHERE id BETWEEN 100 AND 140;
 				VACUUM $name;
 				SELECT count(*) FROM vecidx_check('${name}_idx', true);
 				SELECT 'alive';

@@ -110,7 +110,8 @@ sub crash_rounds
 	load_vectors($node, 'queries', make_vectors(50, $DIM, 2));
 	$node->safe_psql('postgres', "CREATE TABLE items (id int PRIMARY KEY, v vector($DIM));
 		INSERT INTO items SELECT * FROM pool WHERE id <= 5000;
-		CREATE INDEX idx ON items USING hnsw (v vector_l2_ops)");
+		CREATE INDEX idx ON items USING hnsw (v vector_l2_ops);
+		CREATE INDEX sparse ON items USING hnsw ((v::sparsevec($DIM)) sparsevec_l2_ops)");
 	my $least = recall_ok($node, 0.95, 'before', ef => 100) - 0.03;
 
 	for my $round (1 .. $rounds)
@@ -121,7 +122,7 @@ sub crash_rounds
 		my $name = "round $round, $kind, $how";
 
 		$hits++ if $work->($node, $how, $fraction, $round);
-		check_ok($node, 'idx', "$name, recovered");
+		check_ok($node, $_, "$name, recovered, $_") for qw(idx sparse);
 		complete_ok($node, 'items', 'l2', "$name, recovered");
 		recall_ok($node, $least, "$name, recovered", ef => 100);
 
@@ -129,7 +130,7 @@ sub crash_rounds
 		$node->safe_psql('postgres', "INSERT INTO items SELECT * FROM pool p
 			WHERE id <= 1000 AND NOT EXISTS (SELECT 1 FROM items i WHERE i.id = p.id)");
 		$node->safe_psql('postgres', 'VACUUM (INDEX_CLEANUP ON) items');
-		check_ok($node, 'idx', "$name, work goes on");
+		check_ok($node, $_, "$name, work goes on, $_") for qw(idx sparse);
 		complete_ok($node, 'items', 'l2', "$name, work goes on");
 		recall_ok($node, $least, "$name, work goes on", ef => 100);
 	}

@@ -47,11 +47,19 @@ sub same
 		is(answers($standby, $metric), $rows, "$name, $metric: the standby answers the same");
 		check_ok($standby, "idx_$metric", "$name, $metric, standby");
 	}
+
+	# records on pages of their own
+	my $nearest = "SET enable_seqscan = off; SELECT q.id, array(SELECT id FROM items
+		ORDER BY v::sparsevec(48) <+> q.v::sparsevec(48) LIMIT 10) FROM queries q ORDER BY 1";
+	is($standby->safe_psql('postgres', $nearest), $primary->safe_psql('postgres', $nearest),
+		"$name, sparse: the standby answers the same");
+	check_ok($standby, 'idx_sparse', "$name, sparse, standby");
 	return;
 }
 
 create_index('cosine');
 create_index('ip');
+$primary->safe_psql('postgres', 'CREATE INDEX idx_sparse ON items USING hnsw ((v::sparsevec(48)) sparsevec_l1_ops)');
 same('build');
 
 $primary->safe_psql('postgres', 'INSERT INTO items SELECT * FROM pool WHERE id > 2000');

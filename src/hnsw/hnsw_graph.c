@@ -17,6 +17,9 @@
 /* Tries to write a neighbour's list that others keep changing. */
 #define MAX_LINK_TRIES 8
 
+/* Candidates of a selection that need no allocation. */
+#define HNSW_SELECT_CANDIDATES 1024
+
 void
 hnsw_search_init(HnswSearch *search, HnswStore *store, MemoryContext context, int ef)
 {
@@ -196,42 +199,85 @@ query_from_node(HnswSelect *select, uint32 node, QuantQuery *query)
 	quant_query_from_code(select->store->quantizer, select->code, query);
 }
 
+/*
+ * Out of the candidates that pending[] names, take those that a kept link covers:
+ * that are not nearer to the base than to it.  Returns how many are left.
+ */
+static int
+cover(HnswSelect *select, uint32 link, const Candidate *candidates, int *pending, int npending)
+{
+	int			left = 0;
+
+	select->offered = HNSW_INVALID_NODE;
+	query_from_node(select, link, select->query);
+	for (int first = 0; first < npending; first += HNSW_MAX_LINKS_ANY)
+	{
+		int			n = Min(npending - first, HNSW_MAX_LINKS_ANY);
+		uint32		nodes[HNSW_MAX_LINKS_ANY];
+		float		dist[HNSW_MAX_LINKS_ANY];
+
+		for (int i = 0; i < n; i++)
+			nodes[i] = candidates[pending[first + i]].node;
+		select->store->score(select->store, select->query, nodes, n, dist, NULL);
+		for (int i = 0; i < n; i++)
+			if (candidates[pending[first + i]].dist < dist[i])
+				pending[left++] = pending[first + i];
+	}
+	return left;
+}
+
+/*
+ * Algorithm 4 looks at one candidate after the other and compares it with the
+ * links kept so far.  Here each link, once kept, is compared with the
+ * candidates that are left, of which the first links leave few.
+ */
 void
 hnsw_select(HnswSelect *select, const Candidate *candidates, int n, int max, HnswLinks *links)
 {
-	HnswStore  *store = select->store;
 	uint32		fill[HNSW_MAX_LINKS_ANY];
 	int			nfill = links->n - links->nkept;
-	int			nrejected = 0;
-	uint32		rejected[HNSW_MAX_LINKS_ANY];
-	float		dist[HNSW_MAX_LINKS_ANY];
+	int			pending_here[HNSW_SELECT_CANDIDATES];
+	bool		kept_here[HNSW_SELECT_CANDIDATES];
+	int		   *pending = pending_here;
+	bool	   *kept = kept_here;
+	int			npending = n;
 
 	Assert(max <= HNSW_MAX_LINKS_ANY && links->n <= max);
+	if (n > HNSW_SELECT_CANDIDATES)
+	{
+		pending = palloc(sizeof(int) * n);
+		kept = palloc(sizeof(bool) * n);
+	}
+	memset(kept, 0, sizeof(bool) * n);
 	memcpy(fill, links->nodes + links->nkept, sizeof(uint32) * nfill);
 	links->n = links->nkept;
-	for (int i = 0; i < n && links->n + nfill < max; i++)
+	for (int i = 0; i < n; i++)
+		pending[i] = i;
+	if (links->n + nfill < max)
+		for (int i = 0; i < links->n && npending > 0; i++)
+			npending = cover(select, links->nodes[i], candidates, pending, npending);
+	while (npending > 0 && links->n + nfill < max)
 	{
-		const Candidate *c = &candidates[i];
-		bool		keep = true;
+		uint32		node = candidates[pending[0]].node;
 
-		if (links->n > 0)
-		{
-			select->offered = HNSW_INVALID_NODE;
-			query_from_node(select, c->node, select->query);
-			store->score(store, select->query, links->nodes, links->n, dist, NULL);
-			for (int j = 0; keep && j < links->n; j++)
-				keep = c->dist < dist[j];
-		}
-		if (keep)
-			links->nodes[links->n++] = c->node;
-		else if (nrejected < max)
-			rejected[nrejected++] = c->node;
+		kept[pending[0]] = true;
+		links->nodes[links->n++] = node;
+		npending--;
+		memmove(pending, pending + 1, sizeof(int) * npending);
+		if (links->n + nfill < max)
+			npending = cover(select, node, candidates, pending, npending);
 	}
 	links->nkept = links->n;
 	for (int i = 0; i < nfill; i++)
 		links->nodes[links->n++] = fill[i];
-	for (int i = 0; i < nrejected && links->n < max; i++)
-		links->nodes[links->n++] = rejected[i];
+	for (int i = 0; i < n && links->n < max; i++)
+		if (!kept[i])
+			links->nodes[links->n++] = candidates[i].node;
+	if (pending != pending_here)
+	{
+		pfree(pending);
+		pfree(kept);
+	}
 }
 
 bool

@@ -475,7 +475,7 @@ score_candidates(VacuumState *state)
 		for (int i = 0; i < n; i++)
 			live->items[first + i].dist = dist[i];
 	}
-	qsort(live->items, live->n, sizeof(Candidate), candidate_compare);
+	candidates_sort(live->items, live->n);
 }
 
 /* The nearest nodes by a search, where the neighbourhood gives none. */
@@ -502,7 +502,7 @@ search_candidates(VacuumState *state, uint32 node, int level)
 		if (c.node != node && !is_deleted(state, c.node))
 			candidates_append(live, c);
 	}
-	qsort(live->items, live->n, sizeof(Candidate), candidate_compare);
+	candidates_sort(live->items, live->n);
 }
 
 static void

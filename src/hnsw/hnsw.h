@@ -319,6 +319,12 @@ extern Buffer hnsw_disk_adjacency(HnswDiskStore *store, uint32 node, int lockmod
 /* An extra page with room for an item of this size, exclusively locked. */
 extern Buffer hnsw_disk_extra_page(HnswDiskStore *store, Size size);
 
+/*
+ * Free space of a page that extra items go to; false for other pages.  One that
+ * a crash left unused becomes such a page.
+ */
+extern bool hnsw_disk_extra_space(HnswDiskStore *store, BlockNumber block, BufferAccessStrategy strategy, Size *free);
+
 /* Read an extra item: page share-locked, item checked for kind and owner. */
 extern Buffer hnsw_disk_extra_item(HnswDiskStore *store, ItemPointer where, HnswExtraKind kind,
 								   uint32 owner, int lockmode, void **item);

@@ -836,12 +836,77 @@ hnsw_disk_extra_page(HnswDiskStore *store, Size size)
 		}
 		block = RecordAndGetPageWithFreeSpace(index, block, free, need);
 	}
-	block = vecidx_extend(index, 1, HNSW_VERSION, VECIDX_FREE_FOR_ALL, store->building);
+	do
+	{
+		/* VACUUM may tell others of the new page before it is locked here */
+		CHECK_FOR_INTERRUPTS();
+		block = vecidx_extend(index, 1, HNSW_VERSION, VECIDX_FREE_FOR_ALL, store->building);
+		buffer = try_extra_page(store, block, need, &free);
+	} while (!BufferIsValid(buffer));
 	RelationSetTargetBlock(index, block);
-	buffer = ReadBuffer(index, block);
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	vecidx_page_check(index, buffer, VECIDX_PAGE_FREE, HNSW_VERSION);
 	return buffer;
+}
+
+/*
+ * Make a page that no extent contains one that items can go to.  The metapage's
+ * lock keeps away who extends the relation for an extent, so nobody else is
+ * about to use it.
+ */
+static void
+reclaim_page(HnswDiskStore *store, BlockNumber block)
+{
+	HnswMetaPage meta;
+	Buffer		metabuffer = lock_meta(store, BUFFER_LOCK_SHARE, &meta);
+
+	/* that extent may have been written meanwhile */
+	if (may_be_extra(store->hnsw, block))
+	{
+		Buffer		buffer = ReadBuffer(store->index, block);
+		Page		page;
+
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		page = BufferGetPage(buffer);
+		if (PageIsNew(page) || vecidx_page_problem(page, VECIDX_PAGE_FREE, HNSW_VERSION) == NULL)
+		{
+			PageChange	change;
+
+			page_change_begin(&change, store->index, store->building);
+			page = page_change_register(&change, buffer, true);
+			vecidx_page_init(page, VECIDX_PAGE_FREE, HNSW_VERSION, VECIDX_FREE_FOR_ALL);
+			page_change_commit(&change);
+		}
+		UnlockReleaseBuffer(buffer);
+	}
+	UnlockReleaseBuffer(metabuffer);
+}
+
+bool
+hnsw_disk_extra_space(HnswDiskStore *store, BlockNumber block, BufferAccessStrategy strategy, Size *free)
+{
+	if (!may_be_extra(store->hnsw, block))
+		return false;
+	for (int try = 0; try < 2; try++)
+	{
+		Buffer		buffer = ReadBufferExtended(store->index, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
+		Page		page = BufferGetPage(buffer);
+		bool		is_free;
+		bool		known = false;
+
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		is_free = vecidx_page_problem(page, VECIDX_PAGE_FREE, HNSW_VERSION) == NULL;
+		if (vecidx_page_problem(page, VECIDX_PAGE_EXTRA, HNSW_VERSION) == NULL ||
+			(is_free && VecidxPageGetOpaque(page)->ordinal == VECIDX_FREE_FOR_ALL))
+		{
+			known = true;
+			*free = PageGetExactFreeSpace(page);
+		}
+		is_free |= PageIsNew(page);
+		UnlockReleaseBuffer(buffer);
+		if (known || !is_free)
+			return known;
+		reclaim_page(store, block);
+	}
+	return false;
 }
 
 ItemPointerData

@@ -810,6 +810,32 @@ was_cut_short(Relation index)
 	return entry.vacuuming;
 }
 
+/*
+ * Write anew what the free space map says of extra pages (it is not logged),
+ * and have it know the pages that a crash left to nobody.
+ */
+static void
+renew_free_space_map(IndexVacuumInfo *info)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hnsw vacuum", ALLOCSET_DEFAULT_SIZES);
+	BlockNumber nblocks = RelationGetNumberOfBlocks(info->index);
+	HnswDiskStore disk;
+	HnswEntry	entry;
+
+	hnsw_disk_store_init(&disk, info->index, hnsw_index_open(info->index, context, &entry), context, false);
+	for (BlockNumber block = 0; block < nblocks; block++)
+	{
+		Size		free;
+
+		if (hnsw_disk_extra_space(&disk, block, info->strategy, &free))
+		{
+			RecordPageWithFreeSpace(info->index, block, free);
+			vecidx_vacuum_delay_point();
+		}
+	}
+	MemoryContextDelete(context);
+}
+
 IndexBulkDeleteResult *
 hnsw_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
@@ -824,6 +850,8 @@ hnsw_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 		stats->num_index_tuples = info->num_heap_tuples;
 		stats->estimated_count = true;
 	}
+	else
+		renew_free_space_map(info);
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);
 	IndexFreeSpaceMapVacuum(info->index);
 	return stats;

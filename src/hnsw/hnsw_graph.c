@@ -117,8 +117,9 @@ expand(HnswSearch *search, int level, int ef)
 		HnswLinks	links;
 		int			n;
 
+		/* what is just as near may lead to what is nearer: codes of few bits have many equal distances */
 		if (search->results.n >= (size_t) ef &&
-			candidate_before(&search->results.items[0], &search->frontier.items[0]))
+			search->frontier.items[0].dist > search->results.items[0].dist)
 			break;
 		c = nearest_pop(&search->frontier);
 

@@ -20,6 +20,12 @@
 #include "storage/indexfsm.h"
 
 /* Most candidates that mending one list looks at. */
+/* A list that keeps less than this part of its links is filled by a search. */
+#define MEND_SHARE 2
+
+/* And that search is widened so far where deleted nodes take its places. */
+#define MAX_WIDENING 16
+
 #define MAX_MEND_CANDIDATES 2048
 
 typedef struct VacuumState
@@ -478,9 +484,12 @@ score_candidates(VacuumState *state)
 	candidates_sort(live->items, live->n);
 }
 
-/* The nearest nodes by a search, where the neighbourhood gives none. */
+/*
+ * The nearest nodes by a search, those left out that the list has already:
+ * where the neighbourhood is gone.
+ */
 static void
-search_candidates(VacuumState *state, uint32 node, int level)
+search_candidates(VacuumState *state, uint32 node, int level, const HnswLinks *links)
 {
 	HnswEntry	entry;
 	Candidate	nearest;
@@ -494,13 +503,24 @@ search_candidates(VacuumState *state, uint32 node, int level)
 	quant_query_from_code(&state->hnsw->quantizer, state->code, state->query);
 	hnsw_search_begin(&state->search, state->query);
 	nearest = hnsw_search_descend(&state->search, entry.node, entry.level, level);
-	hnsw_search_level(&state->search, &nearest, 1, level, state->hnsw->ef_construction);
-	for (size_t i = 0; i < state->search.results.n; i++)
+	for (int ef = state->hnsw->ef_construction;; ef *= 2)
 	{
-		Candidate	c = state->search.results.items[i];
+		hnsw_search_level(&state->search, &nearest, 1, level, ef);
+		live->n = 0;
+		for (size_t i = 0; i < state->search.results.n; i++)
+		{
+			Candidate	c = state->search.results.items[i];
+			bool		known = c.node == node || is_deleted(state, c.node);
 
-		if (c.node != node && !is_deleted(state, c.node))
-			candidates_append(live, c);
+			for (int j = 0; !known && j < links->n; j++)
+				known = links->nodes[j] == c.node;
+			if (!known)
+				candidates_append(live, c);
+		}
+		/* deleted nodes are not to take the places of others */
+		if (live->n >= (size_t) state->hnsw->ef_construction || state->search.results.n < (size_t) ef ||
+			ef >= state->hnsw->ef_construction * MAX_WIDENING)
+			break;
 	}
 	candidates_sort(live->items, live->n);
 }
@@ -534,15 +554,17 @@ mend_list(VacuumState *state, uint32 node, int level)
 			if (i < old.nkept)
 				links.nkept++;
 		}
-		gather_candidates(state, node, level, &old);
+		state->candidates.n = 0;
+		if (links.n * MEND_SHARE >= old.n)
+			gather_candidates(state, node, level, &old);
 		if (state->candidates.n > 0)
 		{
 			store->get_code(store, node, state->code);
 			quant_query_from_code(store->quantizer, state->code, state->query);
 			score_candidates(state);
 		}
-		else if (links.n == 0)
-			search_candidates(state, node, level);
+		else if (links.n * MEND_SHARE < old.n)
+			search_candidates(state, node, level, &links);
 		hnsw_select(&state->select, state->candidates.items, state->candidates.n, max, &links);
 		if (!store->replace_links(store, node, level, &old, &links))
 			continue;			/* an insert changed the list meanwhile */

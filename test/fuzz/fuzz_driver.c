@@ -229,7 +229,7 @@ run_call(Target *t, FuzzCall *call, int64 number, Datum *result, bool *isnull, c
 	LOCAL_FCINFO(fcinfo, FUNC_MAX_ARGS);
 	static AggState aggregate;
 #if PG_VERSION_NUM >= 160000
-	ErrorSaveContext soft = {T_ErrorSaveContext};
+	ErrorSaveContext soft = {.type = T_ErrorSaveContext};
 #endif
 	MemoryContext outer = MemoryContextSwitchTo(call_context);
 	volatile int sqlstate = 0;

@@ -14,9 +14,11 @@ extern void __asan_poison_memory_region(void const volatile *start, size_t size)
 
 /*
  * An allocation of more than an eighth of the block size gets a block of its
- * own in an AllocSet.  These many bytes more make that true of any.
+ * own in an AllocSet.  The fence makes that true of any.  A block of exactly
+ * 1024 bytes would not do: aset.c then hands out contexts that were deleted,
+ * with the limit of their former block size.
  */
-#define BLOCK 1024
+#define BLOCK (1024 + 64)
 #define FENCE 256
 
 unsigned char fuzz_fill;

@@ -3,7 +3,7 @@
  *		Taking over pgvector's objects in place, by their OIDs.
  *
  * These functions exist only while the update script from the version
- * "pgvector" runs (sql/pgvector--adopt.sql.in calls them in this order):
+ * "pgvector" runs (sql/adopt.sql.in calls them in this order):
  *
  *	vecidx_adopt_begin()	checks that all can be taken over
  *	vecidx_adopt(script)	runs a script of CREATE statements so that objects

@@ -1,3 +1,4 @@
+\set ECHO none
 -- Share of the k nearest rows of a table that an index scan of column v gives; they must be in order, and the index used.
 CREATE FUNCTION hnsw_recall(tab text, op text, q text, k int) RETURNS float8 LANGUAGE plpgsql AS $$
 DECLARE
@@ -49,3 +50,4 @@ BEGIN
 	END LOOP;
 	RETURN 'good';
 END $$;
+\set ECHO all

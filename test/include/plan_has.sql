@@ -1,3 +1,4 @@
+\set ECHO none
 -- whether a plan has a node or an index of that name
 CREATE FUNCTION plan_has(query text, what text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
@@ -10,3 +11,4 @@ BEGIN
 	END LOOP;
 	RETURN false;
 END $$;
+\set ECHO all

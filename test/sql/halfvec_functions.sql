@@ -16,38 +16,25 @@ SELECT halfvec_spherical_distance('[1,2]', '[3]');
 SELECT l2_distance(NULL::halfvec, '[1]') IS NULL AS l2, l2_normalize(NULL::halfvec) IS NULL AS normalize;
 
 -- with every instruction set of this machine: exactly the distances of the same vectors, at every length
-CREATE FUNCTION check_levels() RETURNS text LANGUAGE plpgsql AS $$
+\getenv srcdir PG_ABS_SRCDIR
+\set include :srcdir '/include/at_every_level.sql'
+\i :include
+CREATE FUNCTION halves_agree(d int) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
-	level text;
-	checked int := 0;
-	d int;
 	a halfvec;
 	b halfvec;
 	v vector;
 	w vector;
 BEGIN
-	FOREACH level IN ARRAY ARRAY['scalar', 'baseline', 'avx2', 'avx512', 'auto'] LOOP
-		BEGIN
-			PERFORM set_config('vecidx.simd', level, true);
-		EXCEPTION WHEN invalid_parameter_value THEN
-			CONTINUE;
-		END;
-		checked := checked + 1;
-		FOR d IN SELECT generate_series(1, 130) UNION ALL SELECT unnest(ARRAY[768, 1536, 16000]) LOOP
-			SELECT array_agg(sin(i * 7) ORDER BY i), array_agg(cos(i * 11) * 100 ORDER BY i) INTO a, b FROM generate_series(1, d) i;
-			v := a::vector;
-			w := b::vector;
-			IF a <-> b <> v <-> w OR a <#> b <> v <#> w OR a <+> b <> v <+> w OR a <=> b <> v <=> w
-				OR l2_norm(a) <> vector_norm(v) OR v::halfvec <> a
-				OR abs((a <-> b) - (SELECT sqrt(sum((x - y) ^ 2)) FROM unnest(a::float8[], b::float8[]) AS u (x, y))) > 1e-3 * (a <-> b) THEN
-				RETURN format('%s differs at %s dimensions', level, d);
-			END IF;
-		END LOOP;
-	END LOOP;
-	RETURN CASE WHEN checked >= 3 THEN 'all agree' ELSE format('only %s levels', checked) END;
+	SELECT array_agg(sin(i * 7) ORDER BY i), array_agg(cos(i * 11) * 100 ORDER BY i) INTO a, b FROM generate_series(1, d) i;
+	v := a::vector;
+	w := b::vector;
+	RETURN a <-> b = v <-> w AND a <#> b = v <#> w AND a <+> b = v <+> w AND a <=> b = v <=> w
+		AND l2_norm(a) = vector_norm(v) AND v::halfvec = a
+		AND abs((a <-> b) - (SELECT sqrt(sum((x - y) ^ 2)) FROM unnest(a::float8[], b::float8[]) AS u (x, y))) <= 1e-3 * (a <-> b);
 END $$;
-SELECT check_levels();
-DROP FUNCTION check_levels();
+SELECT at_every_level('halves_agree');
+DROP FUNCTION at_every_level, halves_agree;
 
 -- one vector
 SELECT vector_dims('[1,2,3]'::halfvec), l2_norm('[3,4]'::halfvec), l2_norm('[0]'::halfvec), l2_norm('[65504,65504]'::halfvec)::real;

@@ -7,9 +7,7 @@ $$ SELECT substring(string_agg((('x' || md5(format('%s %s', i % 7, j)))::bit(128
 
 \getenv srcdir PG_ABS_SRCDIR
 \set include :srcdir '/include/hnsw_recall.sql'
-\set ECHO none
 \i :include
-\set ECHO all
 
 SET enable_seqscan = off;
 

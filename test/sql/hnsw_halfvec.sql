@@ -7,9 +7,7 @@ $$ SELECT array_agg((((i::bigint * 7919 + j * 104729 + i::bigint * j * 31) * 265
 
 \getenv srcdir PG_ABS_SRCDIR
 \set include :srcdir '/include/hnsw_recall.sql'
-\set ECHO none
 \i :include
-\set ECHO all
 
 SET enable_seqscan = off;
 

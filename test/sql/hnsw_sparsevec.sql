@@ -9,9 +9,7 @@ $$ SELECT format('{%s}/%s', string_agg(at || ':' || x, ','), dim)::sparsevec
 
 \getenv srcdir PG_ABS_SRCDIR
 \set include :srcdir '/include/hnsw_recall.sql'
-\set ECHO none
 \i :include
-\set ECHO all
 
 SET enable_seqscan = off;
 

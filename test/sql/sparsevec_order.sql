@@ -14,9 +14,7 @@ INSERT INTO sord SELECT -10 - i, ('{' || string_agg(j || ':' || i, ',') || '}/50
 
 \getenv srcdir PG_ABS_SRCDIR
 \set include :srcdir '/include/plan_has.sql'
-\set ECHO none
 \i :include
-\set ECHO all
 
 -- sorted and unsorted, hashed and plain
 SELECT DISTINCT v FROM sord WHERE i > -10 ORDER BY v DESC LIMIT 10;

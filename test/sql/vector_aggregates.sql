@@ -34,9 +34,7 @@ SET min_parallel_table_scan_size = 0;
 SET max_parallel_workers_per_gather = 2;
 \getenv srcdir PG_ABS_SRCDIR
 \set include :srcdir '/include/plan_has.sql'
-\set ECHO none
 \i :include
-\set ECHO all
 SELECT plan_has('SELECT avg(v), sum(v) FROM par', 'Partial Aggregate');
 SELECT avg(v), sum(v) FROM par;
 DELETE FROM par WHERE i <> 7;

@@ -39,46 +39,23 @@ SELECT l2_distance(NULL::vector, '[1]') IS NULL AS l2, '[1]'::vector <=> NULL IS
 	l2_normalize(NULL::vector) IS NULL AS normalize, subvector('[1]'::vector, NULL, 1) IS NULL AS sub;
 
 -- every instruction set this machine has agrees with SQL's own arithmetic, at every length
-CREATE FUNCTION check_levels() RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	level text;
-	checked int := 0;
-	d int;
-	a int[];
-	b int[];
-	l2 float8;
-	ip float8;
-	l1 float8;
-	aa float8;
-	bb float8;
-BEGIN
-	FOREACH level IN ARRAY ARRAY['scalar', 'baseline', 'avx2', 'avx512', 'auto'] LOOP
-		BEGIN
-			PERFORM set_config('vecidx.simd', level, true);
-		EXCEPTION WHEN invalid_parameter_value THEN
-			CONTINUE;
-		END;
-		checked := checked + 1;
-		FOR d IN SELECT generate_series(1, 130) UNION ALL SELECT unnest(ARRAY[768, 1536, 16000]) LOOP
-			SELECT array_agg(i * 7 % 17 - 8 ORDER BY i), array_agg(i * 11 % 13 - 6 ORDER BY i) INTO a, b
-			FROM generate_series(1, d) i;
-			SELECT sum((x - y) ^ 2), sum(x * y), sum(abs(x - y)), sum(x * x), sum(y * y) INTO l2, ip, l1, aa, bb
-			FROM unnest(a, b) AS u (x, y);
-			IF vector_l2_squared_distance(a::vector, b::vector) <> l2
-				OR a::vector <-> b::vector <> sqrt(l2)
-				OR inner_product(a::vector, b::vector) <> ip
-				OR a::vector <#> b::vector <> -ip
-				OR a::vector <+> b::vector <> l1
-				OR vector_norm(a::vector) <> sqrt(aa)
-				OR abs((a::vector <=> b::vector) - (1 - ip / sqrt(aa * bb))) > 1e-12 THEN
-				RETURN format('%s differs at %s dimensions', level, d);
-			END IF;
-		END LOOP;
-	END LOOP;
-	RETURN CASE WHEN checked >= 3 THEN 'all agree' ELSE format('only %s levels', checked) END;
-END $$;
-SELECT check_levels();
-DROP FUNCTION check_levels();
+\getenv srcdir PG_ABS_SRCDIR
+\set include :srcdir '/include/at_every_level.sql'
+\i :include
+CREATE FUNCTION floats_agree(d int) RETURNS boolean LANGUAGE sql AS $$
+	SELECT vector_l2_squared_distance(a::vector, b::vector) = l2
+		AND a::vector <-> b::vector = sqrt(l2)
+		AND inner_product(a::vector, b::vector) = ip
+		AND a::vector <#> b::vector = -ip
+		AND a::vector <+> b::vector = l1
+		AND vector_norm(a::vector) = sqrt(aa)
+		AND abs((a::vector <=> b::vector) - (1 - ip / sqrt(aa * bb))) <= 1e-12
+	FROM (SELECT array_agg(i * 7 % 17 - 8 ORDER BY i) AS a, array_agg(i * 11 % 13 - 6 ORDER BY i) AS b FROM generate_series(1, d) i) v,
+		LATERAL (SELECT sum((x - y) ^ 2)::float8 AS l2, sum(x * y)::float8 AS ip, sum(abs(x - y))::float8 AS l1, sum(x * x)::float8 AS aa, sum(y * y)::float8 AS bb
+			FROM unnest(a, b) AS u (x, y)) s
+$$;
+SELECT at_every_level('floats_agree');
+DROP FUNCTION at_every_level, floats_agree;
 
 -- one vector
 SELECT vector_dims('[1,2,3]'::vector), vector_dims(array_fill(1, ARRAY[16000])::vector);

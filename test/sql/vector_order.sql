@@ -13,9 +13,7 @@ INSERT INTO ord SELECT -10 - i, array_fill(i, ARRAY[1500])::vector FROM generate
 
 \getenv srcdir PG_ABS_SRCDIR
 \set include :srcdir '/include/plan_has.sql'
-\set ECHO none
 \i :include
-\set ECHO all
 
 -- sorted and unsorted, hashed and plain
 SELECT DISTINCT vector_dims(v), subvector(v, 1, 2) FROM ord WHERE i < 0 AND vector_dims(v) > 1 ORDER BY 1, 2;

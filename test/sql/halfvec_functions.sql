@@ -66,13 +66,8 @@ SELECT vector_dims(v), subvector(v, 2, 2), subvector(v, vector_dims(v) - 1, 5), 
 DROP TABLE stored;
 
 -- costs follow the dimensions; a halfvec stays out of the TOAST table twice as long
-CREATE FUNCTION cost_of(query text) RETURNS float8 LANGUAGE plpgsql AS $$
-DECLARE
-	plan json;
-BEGIN
-	EXECUTE 'EXPLAIN (FORMAT json) ' || query INTO plan;
-	RETURN (plan -> 0 -> 'Plan' ->> 'Total Cost')::float8;
-END $$;
+\set include :srcdir '/include/cost_of.sql'
+\i :include
 CREATE TABLE costs (short halfvec(3), long halfvec(900), toasted halfvec(3000), vector vector(900));
 SELECT cost_of('SELECT short <-> short FROM costs') < cost_of('SELECT long <-> long FROM costs') AS longer,
 	10 * cost_of('SELECT long <-> long FROM costs') < cost_of('SELECT toasted <-> toasted FROM costs') AS toasted,

@@ -90,13 +90,8 @@ DROP TABLE stored;
 
 -- the planner is told that longer vectors cost more, and those in the TOAST table much more
 CREATE TABLE costs (short vector(3), long vector(400), toasted vector(1536), untyped vector);
-CREATE FUNCTION cost_of(query text) RETURNS float8 LANGUAGE plpgsql AS $$
-DECLARE
-	plan json;
-BEGIN
-	EXECUTE 'EXPLAIN (FORMAT json) ' || query INTO plan;
-	RETURN (plan -> 0 -> 'Plan' ->> 'Total Cost')::float8;
-END $$;
+\set include :srcdir '/include/cost_of.sql'
+\i :include
 SELECT cost_of('SELECT short <-> ''[1,2,3]'' FROM costs') < cost_of(format('SELECT long <-> %L FROM costs', array_fill(0, ARRAY[400])::vector)) AS longer,
 	10 * cost_of('SELECT long <-> long FROM costs') < cost_of('SELECT toasted <-> toasted FROM costs') AS toasted,
 	cost_of(format('SELECT untyped <=> %L FROM costs', array_fill(0, ARRAY[1536])::vector)) = cost_of(format('SELECT l2_distance(toasted, %L) FROM costs', array_fill(0, ARRAY[1536])::vector)) AS by_constant,

@@ -100,6 +100,13 @@ typedef RelFileNode VecidxLocator;
 #define VECIDX_KNOWS_GENERIC_REDO false
 #endif
 
+/* From 17 on an access method says that it builds with workers (it did so unasked before). */
+#if PG_VERSION_NUM >= 170000
+#define vecidx_builds_parallel(am) ((void) ((am)->amcanbuildparallel = true))
+#else
+#define vecidx_builds_parallel(am) ((void) (am))
+#endif
+
 /* What the present user may do to a relation; 17 brought a privilege for it. */
 #if PG_VERSION_NUM >= 160000
 #define vecidx_owns_relation(relid) object_ownercheck(RelationRelationId, (relid), GetUserId())

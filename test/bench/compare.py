@@ -358,6 +358,7 @@ class Target:
         self.execute(f"DROP INDEX IF EXISTS {index}")
         self.execute("CHECKPOINT")
         wal = self.wal_position()
+        cpu = self.cluster.cpu_seconds() if self.cluster else None
         saved = dict(self.settings)
         self.settings["max_parallel_maintenance_workers"] = workers
         self.settings["maintenance_work_mem"] = self.args.maintenance_work_mem
@@ -369,8 +370,11 @@ class Target:
         out = {"workers": workers, "seconds": taken,
                "bytes": self.value(f"SELECT pg_relation_size('{index}')"),
                "wal_bytes": int(self.wal_position() - wal)}
-        say(f"{self.label}: {table}, {workers} workers: {taken:.1f} s, {mib(out['bytes']):.1f} MiB, "
-            f"WAL {mib(out['wal_bytes']):.1f} MiB")
+        if cpu is not None:
+            out["cpu_seconds"] = self.cluster.cpu_seconds() - cpu
+        say(f"{self.label}: {table}, {workers} workers: {taken:.1f} s"
+            + (f" ({out['cpu_seconds']:.1f} s of processor)" if cpu is not None else "")
+            + f", {mib(out['bytes']):.1f} MiB, WAL {mib(out['wal_bytes']):.1f} MiB")
         return out
 
     # ------------------------------------------------ recall and speed

@@ -148,7 +148,8 @@ is($node->safe_psql('postgres', "SET enable_seqscan = off;
 	SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM gaps ORDER BY v <=> (SELECT v FROM queries WHERE id = 1)) s"),
 	'9600|9600', 'NULLs and zero vectors are left out');
 is($node->safe_psql('postgres', "SELECT reltuples FROM pg_class WHERE relname = 'gaps_idx'"), '9600', 'the rows of all processes are counted');
-is($node->safe_psql('postgres', "SELECT reltuples FROM pg_class WHERE relname = 'gaps'"), '12000', 'those of the table, too');
+# (PostgreSQL 18 leaves the table's count alone where autovacuum is off)
+like($node->safe_psql('postgres', "SELECT reltuples FROM pg_class WHERE relname = 'gaps'"), qr/^(12000|-1)$/, 'those of the table, too');
 for my $table (qw(nothing nulls))
 {
 	is(build($node, "CREATE INDEX ${table}_idx ON $table USING hnsw (v vector_l2_ops)")->{came}, 2, "$table: built together");

@@ -45,6 +45,8 @@ is($node->safe_psql('theirs', "SELECT count(*) FROM shared.vecidx_check('items_v
 like($error, qr/must be owner of index items_v/, 'a guest does not');
 
 # Taking over a pgvector database changes catalogs.
+is($node->safe_psql('theirs', "SELECT superuser, trusted FROM pg_available_extension_versions WHERE name = 'vecidx' AND version = 'pgvector'"),
+	't|f', 'the takeover needs a superuser, with pgvector at hand or not');
 ($status, undef, $error) = $node->psql('theirs', "DROP EXTENSION vecidx CASCADE; CREATE EXTENSION vecidx VERSION 'pgvector'", @$owner);
 isnt($status, 0, 'the takeover of pgvector is for superusers');
 like($error, qr/permission denied to create extension "vecidx"|required extension "vector" is not installed/, 'and the error says so');

@@ -19,13 +19,13 @@
 #include "storage/freespace.h"
 #include "storage/indexfsm.h"
 
-/* Most candidates that mending one list looks at. */
 /* A list that keeps less than this part of its links is filled by a search. */
 #define MEND_SHARE 2
 
 /* And that search is widened so far where deleted nodes take its places. */
 #define MAX_WIDENING 16
 
+/* Most candidates that mending one list looks at. */
 #define MAX_MEND_CANDIDATES 2048
 
 typedef struct VacuumState

@@ -50,14 +50,16 @@ def check_arguments(parser, args):
 
 
 def synthetic(rows, dim, seed):
-    """Unit vectors in clusters of different tightness, with a spectrum that falls as embeddings' does."""
+    """Unit vectors in clusters of different tightness, with a spectrum that falls as embeddings' does.  The medians of the cosine
+    distance to the 10th nearest, the 1000th and any of 20,000 rows are 0.39, 0.66, 1.0 with 100 dimensions and 0.45, 0.74, 1.0 with
+    768; of GloVe's word vectors 0.46, 0.64, 0.86."""
     # The model depends on the dimension alone, so that queries are drawn from what the rows are drawn from.
     model = np.random.default_rng(dim)
-    spread = (np.arange(1, dim + 1) ** -0.25).astype(np.float32)
+    spread = (np.arange(1, dim + 1) ** -0.5).astype(np.float32)
     axes = np.linalg.qr(model.standard_normal((dim, dim)))[0].astype(np.float32)
-    centres = model.standard_normal((256, dim)).astype(np.float32) * spread
-    tightness = model.uniform(0.4, 1.0, 256).astype(np.float32)
-    rng = np.random.default_rng([dim, seed])
+    centres = 0.7 * model.standard_normal((256, dim)).astype(np.float32) * spread
+    tightness = model.uniform(0.6, 1.0, 256).astype(np.float32)
+    rng = np.random.default_rng((dim, seed))
     out = np.empty((rows, dim), dtype=np.float32)
     with Progress(f"making {rows} vectors", rows) as progress:
         for at in range(0, rows, 65536):

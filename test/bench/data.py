@@ -164,9 +164,10 @@ class Truth:
         if metric == "cosine":
             norms[norms == 0] = np.inf      # no direction: not in the index, and never near
         self.limit = np.empty(len(queries))
+        step = max(1, min(64, (1 << 25) // len(rows)))     # distances to be held at once
         with Progress("exact neighbours, queries", len(queries)) as progress:
-            for at in range(0, len(queries), 64):
-                block = queries[at:at + 64]
+            for at in range(0, len(queries), step):
+                block = queries[at:at + step]
                 if metric == "l1":
                     rough = np.stack([np.abs(rows - q).sum(axis=1) for q in block])
                 else:

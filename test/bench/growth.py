@@ -69,14 +69,13 @@ def at_size(args, targets, rows, queries):
         size = t.out["sizes"][-1]
         reached = [p for p in size["points"] if p["runs"]]
         for p in reached:
-            for key in ("qps", "p50_ms", "p99_ms"):
+            for key in p["runs"][0]:
                 p[key] = statistics.median(run[key] for run in p["runs"])
-        rate = rate_at(reached, "qps", args.recall)
-        size["qps"] = rate[0] if rate else None
-        size["ef"] = reached[-1]["ef"] if reached else None
-        for key in ("p50_ms", "p99_ms"):
+        for key in ("qps", "cpu_qps"):
+            size[key] = rate_at(reached, key, args.recall)[0] if reached and key in reached[0] else None
+        for key in ("ef", "p50_ms", "p99_ms"):      # of the point above the recall
             size[key] = reached[-1][key] if reached else None
-        if rate:
+        if reached:
             say(f"{t.label}: {size['rows']} rows, {size['qps']:.0f} queries/s at recall {args.recall:g}, ef {size['ef']}")
 
 
@@ -87,7 +86,7 @@ def measure(args, srv, result):
         raise RuntimeError(f"--sizes {max(args.sizes)}: the base has only {len(base)} rows")
     say(f"{args.name}: {base.shape[1]} dimensions, {args.metric}, sizes {', '.join(map(str, sizes))}")
     targets = srv.make_targets()
-    result.update(results.head("growth", args, srv, base, queries), recall=args.recall, targets=[t.out for t in targets])
+    result.update(results.head("growth", args, srv, base[:sizes[-1]], queries), recall=args.recall, targets=[t.out for t in targets])
     for t in targets:
         t.out["sizes"] = []
     for n in sizes:
@@ -102,6 +101,8 @@ def report(result):
         at = [t["sizes"][i] for t in targets]
         n = f"{size['rows']} rows: "
         rows.append(both(f"{n}queries/s at recall {result['recall']:g}", [s["qps"] for s in at], "{:.0f}"))
+        if all(s["cpu_qps"] for s in at):
+            rows.append(both(f"{n}queries a CPU second", [s["cpu_qps"] for s in at], "{:.0f}"))
         rows.append(both(f"{n}ef for it", [s["ef"] for s in at], "{:d}", True))
         rows.append(both(f"{n}build, us a row", [s["build_us_per_row"] for s in at], "{:.0f}", True))
         rows.append(both(f"{n}index, MiB", [mib(s["index_bytes"]) for s in at], "{:.1f}", True))

@@ -12,6 +12,7 @@ import json
 import sys
 
 HOW_TO_INSTALL = "python3-matplotlib is missing; on Debian: apt-get install python3-matplotlib"
+SUFFIXES = (".svg", ".png", ".pdf")
 NAMES = {"vector": "pgvector"}
 MARKERS = "os^Dv<>P"
 
@@ -90,7 +91,7 @@ def draw_growth(figure, result):
     build.set_ylim(bottom=0)
     speed.set_yscale("log")
     plain(speed.yaxis)
-    speed.legend(frameon=False)
+    build.legend(frameon=False)     # which has every target, whether it reaches the recall or not
 
 
 def draw(result, path):
@@ -116,6 +117,8 @@ def main():
     p.add_argument("result", metavar="RESULT.json")
     p.add_argument("picture", metavar="PICTURE", help=".svg, .png or .pdf")
     args = p.parse_args()
+    if not args.picture.endswith(SUFFIXES):
+        p.error(f"{args.picture}: the name has to end in {', '.join(SUFFIXES)}")
     if not available():
         sys.exit(HOW_TO_INSTALL)
     try:

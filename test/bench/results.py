@@ -34,6 +34,8 @@ def parse(p):
         path = getattr(args, name)
         if path and not os.path.isdir(os.path.dirname(path) or "."):
             p.error(f"--{name} {path}: no such directory")
+    if args.picture and not args.picture.endswith(picture.SUFFIXES):
+        p.error(f"--picture {args.picture}: the name has to end in {', '.join(picture.SUFFIXES)}")
     if args.picture and not picture.available():
         say(f"no picture will be drawn: {picture.HOW_TO_INSTALL}"
             + ("" if args.json else "; with --json FILE it can be drawn afterwards"))
@@ -66,7 +68,7 @@ def measurement(program, args, result):
         yield
         result["complete"] = True
     except (RuntimeError, OSError, server.psycopg2.Error) as failure:
-        sys.exit(f"{program}: {failure}")
+        sys.exit(f"{program}: {str(failure).strip()}")
     except KeyboardInterrupt:
         sys.exit(130)
     finally:

@@ -145,7 +145,7 @@ class Server:
             there = {row[0] for row in cur.fetchall()}
         if self.args.extensions is None:
             self.args.extensions = [name for name in EXTENSIONS if name in there or name == "vecidx"]
-            if "vector" not in there:
+            if there == {"vecidx"}:
                 say("pgvector is not installed in this server: vecidx is measured alone")
         for text in self.args.extensions:
             name = text.split(":")[0]

@@ -307,7 +307,10 @@ case $stages in *clients*) client_packages=python3-psycopg2 ;; *) client_package
 need_packages gcc libc6-dev make perl libipc-run-perl libsimde-dev $pg_packages $client_packages
 # for the test of the benchmarks; where they cannot be had it is skipped, or parts of it
 case $files:$stages in
-	:*tap* | *040_bench*) try_packages python3-numpy python3-psycopg2 python3-h5py python3-matplotlib ;;
+	:*tap* | *040_bench*)
+		try_packages python3-numpy python3-psycopg2
+		try_packages python3-h5py python3-matplotlib
+		;;
 esac
 # for the tests of moving from it; Debian has it from 13 on
 case $stages:$pg_packages in *tap*:postgresql-1[7-9]*) try_packages "postgresql-$pg_major-pgvector" ;; esac

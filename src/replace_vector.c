@@ -72,6 +72,16 @@ replace_vector_process_utility(PlannedStmt *pstmt, const char *query_string, boo
 			/* What a dump says of pgvector is not true of vecidx: keep ours. */
 			return;
 		}
+		else if (IsA(stmt, AlterExtensionStmt) && is_replaced(((AlterExtensionStmt *) stmt)->extname) &&
+				 OidIsValid(get_extension_oid(OUR_EXTENSION, true)))
+		{
+			/* Migrations ask for a version of pgvector's, which says nothing of ours. */
+			ereport(NOTICE,
+					(errmsg("extension \"%s\" is \"%s\" here and stays as it is", REPLACED_EXTENSION, OUR_EXTENSION),
+					 errdetail("vecidx.replace_vector is on."),
+					 errhint("Update it by ALTER EXTENSION %s UPDATE.", OUR_EXTENSION)));
+			return;
+		}
 	}
 
 	if (next_process_utility)

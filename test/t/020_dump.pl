@@ -406,6 +406,9 @@ for my $table (map({ "t_$_" } sort keys %types), 'various')
 		'on: in a function');
 	($status, $out, $error) = $node->psql('named', "$on CREATE EXTENSION vector; CREATE EXTENSION vector");
 	like($error, qr/ERROR:  extension "vecidx" already exists/, 'on: not twice');
+	($status, $out, $error) = $node->psql('named', "$on ALTER EXTENSION vector UPDATE TO '0.8.6'; SELECT extversion <> '0.8.6' FROM pg_extension WHERE extname = 'vecidx'");
+	is("$status $out", '0 t', 'on: an update of vector leaves vecidx as it is');
+	like($error, qr/NOTICE:  extension "vector" is "vecidx" here and stays as it is/, 'on: and says so');
 	($status, $out, $error) = $node->psql('named', "$on DROP EXTENSION vector");
 	like($error, qr/ERROR:  extension "vector" does not exist/, 'on: nothing else is renamed');
 }

@@ -378,8 +378,14 @@ extern bool hnsw_wide_read_slot(HnswDiskStore *store, uint32 node, const HnswWid
  */
 extern void hnsw_wide_write(HnswDiskStore *store, uint32 node, const uint8 *record, HnswWideSlot *slot);
 
-/* Fill in the i-th chunk of a record of size bytes, which is followed by *next (none behind the last); returns its bytes. */
-extern Size hnsw_fill_chunk(HnswCodeChunk chunk, uint32 node, const uint8 *record, Size size, Size i, const ItemPointerData *next);
+/*
+ * Write a record in chunks, last one first, by a function that puts an item of
+ * size bytes on some extra page and says where; slot leads to the first.
+ */
+typedef ItemPointerData (*HnswPutChunk) (void *arg, void *chunk, Size size);
+
+extern void hnsw_wide_put(const Quantizer *quantizer, uint32 node, const uint8 *record,
+						  HnswPutChunk put, void *arg, HnswWideSlot *slot);
 
 /* Take away a free-to-be node's record; no locks are held. */
 extern void hnsw_wide_drop(HnswDiskStore *store, uint32 node);

@@ -100,9 +100,11 @@ typedef struct ExtraWriter
 	Buffer		buffer;
 } ExtraWriter;
 
+/* An item onto the page at hand, or the next; returns where. */
 static ItemPointerData
-write_extra(ExtraWriter *writer, void *item, Size size)
+write_extra(void *arg, void *item, Size size)
 {
+	ExtraWriter *writer = arg;
 	OffsetNumber offset = InvalidOffsetNumber;
 	ItemPointerData where;
 
@@ -175,26 +177,6 @@ write_upper(HnswMemStore *mem, ExtraWriter *writer, uint32 node)
 	where = write_extra(writer, header, size);
 	pfree(header);
 	return where;
-}
-
-/* A node's wide record as chunks. */
-static void
-write_record(HnswMemStore *mem, ExtraWriter *writer, uint32 node, HnswWideSlot *slot)
-{
-	const uint8 *record = HnswMemRecord(mem, node);
-	Size		size = quant_record_size(mem->store.quantizer, record);
-	HnswCodeChunk chunk = palloc(HNSW_CODE_CHUNK_SIZE(Min(size, HNSW_CODE_CHUNK_BYTES)));
-
-	memset(slot, 0, sizeof(*slot));
-	slot->size = (uint32) size;
-	/* from the end, so that each knows where the next one is */
-	for (Size i = HNSW_CODE_CHUNKS(size); i > 0; i--)
-	{
-		Size		n = hnsw_fill_chunk(chunk, node, record, size, i - 1, &slot->first);
-
-		slot->first = write_extra(writer, chunk, HNSW_CODE_CHUNK_SIZE(n));
-	}
-	pfree(chunk);
 }
 
 /* Code pages; slots is NULL where the records themselves stand on them. */
@@ -382,7 +364,7 @@ write_graph(BuildState *state)
 	for (uint32 node = 0; node < nnodes; node++)
 	{
 		if (slots != NULL)
-			write_record(mem, &writer, node, &slots[node]);
+			hnsw_wide_put(mem->store.quantizer, node, HnswMemRecord(mem, node), write_extra, &writer, &slots[node]);
 		if (HnswMemGetNode(mem, node)->level > 0)
 			upper[nupper++] = write_upper(mem, &writer, node);
 		if (pg_atomic_read_u32(&mem->rows[node].duplicates) != HNSW_MEM_NONE)

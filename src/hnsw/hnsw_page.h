@@ -241,8 +241,6 @@ typedef HnswCodeChunkData *HnswCodeChunk;
 #define HNSW_CODE_CHUNK_SIZE(nbytes) (offsetof(HnswCodeChunkData, bytes) + (Size) (nbytes))
 #define HNSW_CODE_CHUNK_BYTES (HNSW_EXTRA_PAGE_BYTES - offsetof(HnswCodeChunkData, bytes))
 
-#define HNSW_CODE_CHUNKS(size) (((Size) (size) + HNSW_CODE_CHUNK_BYTES - 1) / HNSW_CODE_CHUNK_BYTES)
-
 #define HNSW_EXTRA_PAGE_BYTES \
 	MAXALIGN_DOWN(BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - sizeof(ItemIdData) - sizeof(VecidxPageOpaqueData))
 

@@ -111,42 +111,50 @@ hnsw_wide_read(HnswDiskStore *store, uint32 node, uint8 *record)
 	return hnsw_wide_read_slot(store, node, &slot, record);
 }
 
-Size
-hnsw_fill_chunk(HnswCodeChunk chunk, uint32 node, const uint8 *record, Size size, Size i, const ItemPointerData *next)
+void
+hnsw_wide_put(const Quantizer *quantizer, uint32 node, const uint8 *record, HnswPutChunk put, void *arg, HnswWideSlot *slot)
 {
-	Size		start = i * HNSW_CODE_CHUNK_BYTES;
-	Size		n = Min(size - start, HNSW_CODE_CHUNK_BYTES);
+	Size		size = quant_record_size(quantizer, record);
+	HnswCodeChunk chunk = palloc0(HNSW_CODE_CHUNK_SIZE(Min(size, HNSW_CODE_CHUNK_BYTES)));
 
-	memset(chunk, 0, offsetof(HnswCodeChunkData, bytes));
+	memset(slot, 0, sizeof(*slot));
+	slot->size = (uint32) size;
 	chunk->header.node = node;
 	chunk->header.kind = HNSW_EXTRA_CODE;
-	chunk->next = *next;
-	memcpy(chunk->bytes, record + start, n);
-	return n;
+	/* from the end, so that each knows where the next one is */
+	for (Size i = (size + HNSW_CODE_CHUNK_BYTES - 1) / HNSW_CODE_CHUNK_BYTES; i > 0; i--)
+	{
+		Size		start = (i - 1) * HNSW_CODE_CHUNK_BYTES;
+		Size		n = Min(size - start, HNSW_CODE_CHUNK_BYTES);
+
+		chunk->next = slot->first;
+		memcpy(chunk->bytes, record + start, n);
+		slot->first = put(arg, chunk, HNSW_CODE_CHUNK_SIZE(n));
+	}
+	pfree(chunk);
+}
+
+/* A chunk onto an extra page, as a change of its own. */
+static ItemPointerData
+put_chunk(void *arg, void *chunk, Size size)
+{
+	HnswDiskStore *store = arg;
+	Buffer		buffer = hnsw_disk_extra_page(store, size);
+	PageChange	change;
+	ItemPointerData where;
+
+	page_change_begin(&change, store->index, store->building);
+	where = hnsw_disk_put_extra(store, &change, buffer, chunk, size);
+	page_change_commit(&change);
+	hnsw_disk_note_free_space(store, buffer);
+	UnlockReleaseBuffer(buffer);
+	return where;
 }
 
 void
 hnsw_wide_write(HnswDiskStore *store, uint32 node, const uint8 *record, HnswWideSlot *slot)
 {
-	Size		size = quant_record_size(store->store.quantizer, record);
-	HnswCodeChunk chunk = palloc(HNSW_CODE_CHUNK_SIZE(Min(size, HNSW_CODE_CHUNK_BYTES)));
-
-	memset(slot, 0, sizeof(*slot));
-	slot->size = (uint32) size;
-	/* from the end, so that each knows where the next one is */
-	for (Size i = HNSW_CODE_CHUNKS(size); i > 0; i--)
-	{
-		Size		n = hnsw_fill_chunk(chunk, node, record, size, i - 1, &slot->first);
-		Buffer		buffer = hnsw_disk_extra_page(store, HNSW_CODE_CHUNK_SIZE(n));
-		PageChange	change;
-
-		page_change_begin(&change, store->index, store->building);
-		slot->first = hnsw_disk_put_extra(store, &change, buffer, chunk, HNSW_CODE_CHUNK_SIZE(n));
-		page_change_commit(&change);
-		hnsw_disk_note_free_space(store, buffer);
-		UnlockReleaseBuffer(buffer);
-	}
-	pfree(chunk);
+	hnsw_wide_put(store->store.quantizer, node, record, put_chunk, store, slot);
 }
 
 void

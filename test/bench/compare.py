@@ -240,19 +240,8 @@ def arguments():
             p.error(f"--{name} has to be at least the number of clients")
     if not 0 <= args.vacuum < 1:
         p.error("--vacuum is a share of the rows, from 0 to less than 1")
-    if args.seconds < 1 or args.rounds < 1:
-        p.error("--seconds and --rounds have to be at least 1")
     return args
 
 
-def main():
-    args = arguments()
-    result = {}
-    with results.measurement("compare.py", args, result), server.Server(args) as srv:
-        measure(args, srv, result)
-    report(result)
-    results.draw(args, result)
-
-
 if __name__ == "__main__":
-    main()
+    results.run("compare.py", arguments(), measure, report)

@@ -130,19 +130,8 @@ def arguments():
         p.error("--recall is above 0 and at most 1")
     if len(args.clients) > 1:
         p.error("--clients takes one number here")
-    if args.seconds < 1 or args.rounds < 1:
-        p.error("--seconds and --rounds have to be at least 1")
     return args
 
 
-def main():
-    args = arguments()
-    result = {}
-    with results.measurement("growth.py", args, result), server.Server(args) as srv:
-        measure(args, srv, result)
-    report(result)
-    results.draw(args, result)
-
-
 if __name__ == "__main__":
-    main()
+    results.run("growth.py", arguments(), measure, report)

@@ -39,7 +39,18 @@ def parse(p):
     if args.picture and not picture.available():
         say(f"no picture will be drawn: {picture.HOW_TO_INSTALL}"
             + ("" if args.json else "; with --json FILE it can be drawn afterwards"))
+    if args.seconds < 1 or args.rounds < 1:
+        p.error("--seconds and --rounds have to be at least 1")
     return args
+
+
+def run(program, args, measure, report):
+    """A benchmark from its arguments to its tables and picture; what was measured is written also if it is stopped."""
+    result = {}
+    with measurement(program, args, result), server.Server(args) as srv:
+        measure(args, srv, result)
+    report(result)
+    draw(args, result)
 
 
 def head(kind, args, srv, base, queries):

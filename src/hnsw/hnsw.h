@@ -368,8 +368,8 @@ extern void hnsw_chain_step(Relation index, HnswChainGuard *guard, ItemPointer n
 /* Copy a node's record; false where VACUUM has taken it away (the node is nobody's then). */
 extern bool hnsw_wide_read(HnswDiskStore *store, uint32 node, uint8 *record);
 
-/* The same from the slot at hand, whose code page the caller holds locked. */
-extern bool hnsw_wide_read_slot(HnswDiskStore *store, uint32 node, const HnswWideSlot *slot, uint8 *record);
+/* The same from the slot at hand, which leads to a record: the caller holds its code page locked. */
+extern void hnsw_wide_read_slot(HnswDiskStore *store, uint32 node, const HnswWideSlot *slot, uint8 *record);
 
 /*
  * Write a record for a node, in chunks, and say where it is.  The caller

@@ -1327,9 +1327,10 @@ same_code(HnswDiskStore *store, uint32 node, const char *at, const uint8 *code)
 	if (!store->hnsw->wide)
 		return memcmp(at, code, store->hnsw->code_size) == 0;
 	memcpy(&slot, at, sizeof(slot));
-	return ItemPointerIsValid(&slot.first) && slot.size == quant_record_size(quantizer, code) &&
-		hnsw_wide_read_slot(store, node, &slot, store->scratch) &&
-		memcmp(store->scratch, code, slot.size) == 0;
+	if (!ItemPointerIsValid(&slot.first) || slot.size != quant_record_size(quantizer, code))
+		return false;
+	hnsw_wide_read_slot(store, node, &slot, store->scratch);
+	return memcmp(store->scratch, code, slot.size) == 0;
 }
 
 static bool

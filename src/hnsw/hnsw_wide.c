@@ -84,7 +84,7 @@ gather(HnswDiskStore *store, uint32 node, const HnswWideSlot *slot, uint8 *recor
 	return quant_record_sound(quantizer, record, slot->size) ? NULL : "record contradicts its size";
 }
 
-bool
+void
 hnsw_wide_read_slot(HnswDiskStore *store, uint32 node, const HnswWideSlot *slot, uint8 *record)
 {
 	const char *problem = gather(store, node, slot, record);
@@ -92,7 +92,6 @@ hnsw_wide_read_slot(HnswDiskStore *store, uint32 node, const HnswWideSlot *slot,
 	if (unlikely(problem != NULL))
 		vecidx_corrupted(store->index, ItemPointerGetBlockNumberNoCheck(&slot->first),
 						 ItemPointerGetOffsetNumberNoCheck(&slot->first), problem);
-	return true;
 }
 
 bool
@@ -108,7 +107,8 @@ hnsw_wide_read(HnswDiskStore *store, uint32 node, uint8 *record)
 		if (likely(gather(store, node, &slot, record) == NULL))
 			return true;
 	}
-	return hnsw_wide_read_slot(store, node, &slot, record);
+	hnsw_wide_read_slot(store, node, &slot, record);
+	return true;
 }
 
 void

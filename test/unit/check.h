@@ -72,6 +72,22 @@ check_uniform(uint64_t *state, float lo, float hi)
 	return lo + (hi - lo) * ((float) (check_random(state) >> 40) / 16777216.0f);
 }
 
+/* The number of elements to test after n: up to 300, then what people embed with; -1 after the last. */
+static inline int
+check_next_length(int n)
+{
+	static const int more[] = {768, 1536, 3072, 16000};
+
+	if (n < 300)
+		return n + 1;
+	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++)
+	{
+		if (n < more[i])
+			return more[i];
+	}
+	return -1;
+}
+
 /*
  * Memory whose end is the end of the world: the page behind it cannot be
  * read.  guard_at(&g, size) gives the last size bytes; an over-read by one

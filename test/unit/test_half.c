@@ -235,21 +235,6 @@ check_runs(const SimdKernels *k)
 	}
 }
 
-static int
-next_length(int n)
-{
-	static const int more[] = {768, 1536, 3072, 16000};
-
-	if (n < 300)
-		return n + 1;
-	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++)
-	{
-		if (n < more[i])
-			return more[i];
-	}
-	return -1;
-}
-
 /* The kernels of floats are held to arithmetic in double by test_simd. */
 static void
 check_pairs(const SimdKernels *k)
@@ -257,7 +242,7 @@ check_pairs(const SimdKernels *k)
 	static float fa[MAX_N];
 	static float fb[MAX_N];
 
-	for (int n = 0; n >= 0; n = next_length(n))
+	for (int n = 0; n >= 0; n = check_next_length(n))
 	{
 		for (int round = 0; round < 4; round++)
 		{

@@ -28,23 +28,7 @@ static Guard query_guard;
 static Guard guards[MAX_VECS];
 static uint64_t seed = 42;
 
-/* 1 .. 300, then what people embed with */
-static int
-next_length(int n)
-{
-	static const int more[] = {768, 1536, 3072, 16000};
-
-	if (n < 300)
-		return n + 1;
-	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++)
-	{
-		if (n < more[i])
-			return more[i];
-	}
-	return 0;
-}
-
-#define FOR_LENGTHS(n) for (int n = 1; n != 0; n = next_length(n))
+#define FOR_LENGTHS(n) for (int n = 1; n >= 0; n = check_next_length(n))
 
 static double
 depth(const SimdKernels *k, int n)

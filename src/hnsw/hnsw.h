@@ -225,8 +225,8 @@ typedef struct HnswIndex
 	/* copies of what only ever grows */
 	BlockNumber nblocks;		/* of the relation, when last asked */
 	uint32		code_pages;
-	HnswExtentMap codes;
-	HnswExtentMap adjacencies;
+	VecidxExtentMap codes;
+	VecidxExtentMap adjacencies;
 
 	/* where pages are and which buffer held them last, by ordinal */
 	PageMemory	code_memory;
@@ -262,7 +262,6 @@ hnsw_node_limit(const HnswIndex *hnsw)
 }
 
 /* Block of a page by ordinal; InvalidBlockNumber if there is none. */
-extern BlockNumber hnsw_extent_block(const HnswExtentMap *map, uint32 ordinal);
 
 /* Fill a metapage for a new index and write it with its centre; no WAL. */
 typedef struct HnswParams

@@ -73,7 +73,7 @@ typedef struct BlockRange
 	uint32		ordinal;		/* of the first */
 } BlockRange;
 
-#define MAX_RANGES (2 + 2 * HNSW_MAX_EXTENTS)
+#define MAX_RANGES (2 + 2 * VECIDX_MAX_EXTENTS)
 
 typedef struct HnswCheck
 {
@@ -131,7 +131,7 @@ add_range(HnswCheck *c, VecidxPageKind kind, BlockNumber first, BlockNumber n, u
 }
 
 static void
-add_extents(HnswCheck *c, VecidxPageKind kind, const HnswExtentMap *map)
+add_extents(HnswCheck *c, VecidxPageKind kind, const VecidxExtentMap *map)
 {
 	for (uint32 i = 0; i < map->nextents; i++)
 	{
@@ -711,7 +711,7 @@ check_nodes(HnswCheck *c)
 	for (uint64 first = 0; first < c->limit && !c->out->full; first += meta->adjacencies_per_page)
 	{
 		uint32		ordinal = (uint32) (first / meta->adjacencies_per_page);
-		BlockNumber block = hnsw_extent_block(&meta->adjacencies, ordinal);
+		BlockNumber block = vecidx_extent_block(&meta->adjacencies, ordinal);
 		uint32		n = (uint32) Min(c->limit - first, meta->adjacencies_per_page);
 
 		if (!BlockNumberIsValid(block))
@@ -783,7 +783,7 @@ check_wide_records(HnswCheck *c)
 
 	for (uint32 ordinal = 0; ordinal < meta->code_pages && !c->out->full; ordinal++)
 	{
-		BlockNumber block = hnsw_extent_block(&meta->codes, ordinal);
+		BlockNumber block = vecidx_extent_block(&meta->codes, ordinal);
 
 		if (c->code_counts[ordinal] == PG_UINT32_MAX || !vecidx_check_read(c->out, block, c->page.data))
 		{
@@ -849,7 +849,7 @@ static bool
 next_free(HnswCheck *c, uint32 node, uint32 *next)
 {
 	uint32		ordinal = node / c->meta.adjacencies_per_page;
-	BlockNumber block = hnsw_extent_block(&c->meta.adjacencies, ordinal);
+	BlockNumber block = vecidx_extent_block(&c->meta.adjacencies, ordinal);
 
 	if (!BlockNumberIsValid(block))
 		return false;			/* reported */
@@ -898,7 +898,7 @@ check_free_list(HnswCheck *c)
 	for (node = 0; node < c->limit && !c->out->full; node++)
 		if (!(c->nodes[node] & NODE_UNKNOWN) && (c->nodes[node] & NODE_STATE) == HNSW_NODE_FREE &&
 			!c->free_listed[node])
-			vecidx_check_report(c->out, hnsw_extent_block(&c->meta.adjacencies, node / c->meta.adjacencies_per_page),
+			vecidx_check_report(c->out, vecidx_extent_block(&c->meta.adjacencies, node / c->meta.adjacencies_per_page),
 								(int) (node % c->meta.adjacencies_per_page),
 								"free node %u is not on the free list", node);
 }

@@ -248,19 +248,6 @@ hnsw_disk_adjacency(HnswDiskStore *store, uint32 node, int lockmode, HnswAdjacen
 	return buffer;
 }
 
-static bool
-in_extents(const HnswExtentMap *map, BlockNumber block)
-{
-	for (uint32 i = 0; i < map->nextents; i++)
-	{
-		uint32		end = i + 1 < map->nextents ? map->extents[i + 1].first_ordinal : map->npages;
-
-		if (block - map->extents[i].first_block < end - map->extents[i].first_ordinal)
-			return true;
-	}
-	return false;
-}
-
 /*
  * Whether an extra page could be there.  Asked before the page is locked: a
  * damaged pointer, or what the free space map has kept from before a crash, may
@@ -269,7 +256,7 @@ in_extents(const HnswExtentMap *map, BlockNumber block)
 static bool
 may_be_extra(const HnswIndex *hnsw, BlockNumber block)
 {
-	return block != HNSW_META_BLOCK && !in_extents(&hnsw->codes, block) && !in_extents(&hnsw->adjacencies, block);
+	return block != HNSW_META_BLOCK && !vecidx_extents_contain(&hnsw->codes, block) && !vecidx_extents_contain(&hnsw->adjacencies, block);
 }
 
 /* An item on an extra page, checked; NULL and what is wrong if there is none such. */
@@ -556,40 +543,6 @@ lock_meta(HnswDiskStore *store, int lockmode, HnswMetaPage *meta)
 	return buffer;
 }
 
-/*
- * Grow a map by one extent, an eighth of what it has: few enough extents to
- * fit the metapage, little enough space ahead of its use.  map is the image
- * in a change.
- */
-static void
-add_extent(HnswExtentMap *map, BlockNumber first, BlockNumber n)
-{
-	HnswExtent *last = map->nextents > 0 ? &map->extents[map->nextents - 1] : NULL;
-
-	/* extents that follow each other are one */
-	if (last != NULL && last->first_block + (map->npages - last->first_ordinal) == first)
-	{
-		map->npages += n;
-		return;
-	}
-	map->extents[map->nextents].first_ordinal = map->npages;
-	map->extents[map->nextents].first_block = first;
-	map->nextents++;
-	map->npages += n;
-}
-
-static BlockNumber
-extent_size(HnswDiskStore *store, const HnswExtentMap *map)
-{
-	if (map->nextents >= HNSW_MAX_EXTENTS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("index \"%s\" has grown too often", RelationGetRelationName(store->index)),
-				 errdetail("It has %d extents, which is the limit.", HNSW_MAX_EXTENTS),
-				 errhint("REINDEX it, which makes them one.")));
-	return Min(Max(map->npages / 8, 1), HNSW_MAX_EXTENT_PAGES);
-}
-
 /* What create_node works on: locked buffers, and where the node goes. */
 typedef struct NodePlace
 {
@@ -621,7 +574,7 @@ lock_new_adjacency(HnswDiskStore *store, NodePlace *place)
 	Page		page;
 	int			slot;
 
-	place->adjacency = lock_page_of_kind(store, hnsw_extent_block(&store->hnsw->adjacencies, ordinal));
+	place->adjacency = lock_page_of_kind(store, vecidx_extent_block(&store->hnsw->adjacencies, ordinal));
 	if (page_is_free(store, place->adjacency, VECIDX_PAGE_ADJACENCY))
 		return;
 	check_ordinal(store, place->adjacency, ordinal);
@@ -647,7 +600,7 @@ place_on_last_page(HnswDiskStore *store, NodePlace *place)
 	if (hnsw->code_pages == 0)
 		return false;
 	ordinal = hnsw->code_pages - 1;
-	place->code = lock_page_of_kind(store, hnsw_extent_block(&hnsw->codes, ordinal));
+	place->code = lock_page_of_kind(store, vecidx_extent_block(&hnsw->codes, ordinal));
 	page = BufferGetPage(place->code);
 	vecidx_page_check(store->index, place->code, VECIDX_PAGE_CODE, HNSW_VERSION);
 	check_ordinal(store, place->code, ordinal);
@@ -691,17 +644,17 @@ ensure_extents(HnswDiskStore *store, Buffer metabuffer)
 		if (!more_codes && !more_adjacencies)
 			return;
 
-		ncodes = more_codes ? extent_size(store, &meta->codes) : 0;
-		nadjacencies = more_adjacencies ? extent_size(store, &meta->adjacencies) : 0;
+		ncodes = more_codes ? vecidx_extent_size(store->index, &meta->codes) : 0;
+		nadjacencies = more_adjacencies ? vecidx_extent_size(store->index, &meta->adjacencies) : 0;
 		first = vecidx_extend(store->index, ncodes + nadjacencies, HNSW_VERSION,
 							  VECIDX_FREE_RESERVED, store->building);
 
 		page_change_begin(&change, store->index, store->building);
 		meta = HnswPageGetMeta(page_change_register(&change, metabuffer, false));
 		if (more_codes)
-			add_extent(&meta->codes, first, ncodes);
+			vecidx_extent_add(&meta->codes, first, ncodes);
 		if (more_adjacencies)
-			add_extent(&meta->adjacencies, first + ncodes, nadjacencies);
+			vecidx_extent_add(&meta->adjacencies, first + ncodes, nadjacencies);
 		page_change_commit(&change);
 		meta = HnswPageGetMeta(BufferGetPage(metabuffer));
 		hnsw_index_absorb(hnsw, meta);
@@ -772,7 +725,7 @@ place_with_meta(HnswDiskStore *store, uint32 seen_code_pages, bool expect_empty,
 	place->node = seen_code_pages * hnsw->codes_per_page;
 	place->from_free_list = false;
 	place->new_code_page = true;
-	place->code = lock_page_of_kind(store, hnsw_extent_block(&hnsw->codes, seen_code_pages));
+	place->code = lock_page_of_kind(store, vecidx_extent_block(&hnsw->codes, seen_code_pages));
 	if (!page_is_free(store, place->code, VECIDX_PAGE_FREE))
 		vecidx_corrupted(store->index, BufferGetBlockNumber(place->code), -1, "page beyond the last is in use");
 	lock_new_adjacency(store, place);

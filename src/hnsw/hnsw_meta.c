@@ -21,58 +21,6 @@ typedef struct RememberedIndex
 
 static HTAB *remembered = NULL;
 
-BlockNumber
-hnsw_extent_block(const HnswExtentMap *map, uint32 ordinal)
-{
-	uint32		low = 0;
-	uint32		high = map->nextents;
-
-	if (ordinal >= map->npages)
-		return InvalidBlockNumber;
-	/* the last extent that begins at or before ordinal */
-	while (high - low > 1)
-	{
-		uint32		middle = (low + high) / 2;
-
-		if (map->extents[middle].first_ordinal <= ordinal)
-			low = middle;
-		else
-			high = middle;
-	}
-	return map->extents[low].first_block + (ordinal - map->extents[low].first_ordinal);
-}
-
-static bool
-extent_map_sound(const HnswExtentMap *map)
-{
-	if (map->nextents > HNSW_MAX_EXTENTS || (map->nextents == 0) != (map->npages == 0))
-		return false;
-	for (uint32 i = 0; i < map->nextents; i++)
-	{
-		uint32		end = i + 1 < map->nextents ? map->extents[i + 1].first_ordinal : map->npages;
-
-		if ((i == 0 && map->extents[i].first_ordinal != 0) ||
-			map->extents[i].first_ordinal >= end ||
-			map->extents[i].first_block == HNSW_META_BLOCK ||
-			map->extents[i].first_block >= MaxBlockNumber - (end - map->extents[i].first_ordinal))
-			return false;
-	}
-	return true;
-}
-
-static bool
-extents_exist(const HnswExtentMap *map, BlockNumber nblocks)
-{
-	for (uint32 i = 0; i < map->nextents; i++)
-	{
-		uint32		end = i + 1 < map->nextents ? map->extents[i + 1].first_ordinal : map->npages;
-
-		if ((uint64) map->extents[i].first_block + (end - map->extents[i].first_ordinal) > nblocks)
-			return false;
-	}
-	return true;
-}
-
 /* Sizes that the frozen fields must give again; anything else is damage. */
 const char *
 hnsw_meta_problem(const HnswMetaPageData *meta)
@@ -93,7 +41,7 @@ hnsw_meta_problem(const HnswMetaPageData *meta)
 		meta->codes_per_page == 0 ||
 		meta->adjacencies_per_page != HNSW_ADJACENCY_PAGE_BYTES / meta->adjacency_size)
 		return "metapage holds impossible sizes";
-	if (!extent_map_sound(&meta->codes) || !extent_map_sound(&meta->adjacencies) ||
+	if (!vecidx_extents_sound(&meta->codes) || !vecidx_extents_sound(&meta->adjacencies) ||
 		meta->code_pages > meta->codes.npages)
 		return "metapage holds impossible extents";
 	if ((uint64) meta->code_pages * meta->codes_per_page >= HNSW_NODE_LIMIT)
@@ -144,13 +92,13 @@ hnsw_meta_check(Relation index, Page page)
 }
 
 static void
-remember_blocks(PageMemory *memory, const HnswExtentMap *map, MemoryContext context)
+remember_blocks(PageMemory *memory, const VecidxExtentMap *map, MemoryContext context)
 {
 	uint32		known = memory->n;
 
 	pagemem_resize(memory, map->npages, context);
 	for (uint32 i = known; i < memory->n; i++)
-		memory->slots[i].block = hnsw_extent_block(map, i);
+		memory->slots[i].block = vecidx_extent_block(map, i);
 }
 
 void
@@ -234,8 +182,8 @@ load_index(Relation index, const HnswMetaPageData *meta)
 	hnsw->codes_per_page = meta->codes_per_page;
 	hnsw->adjacencies_per_page = meta->adjacencies_per_page;
 	hnsw->opclass = vecidx_opclass(index);
-	if (!extents_exist(&meta->codes, RelationGetNumberOfBlocks(index)) ||
-		!extents_exist(&meta->adjacencies, RelationGetNumberOfBlocks(index)))
+	if (!vecidx_extents_exist(&meta->codes, RelationGetNumberOfBlocks(index)) ||
+		!vecidx_extents_exist(&meta->adjacencies, RelationGetNumberOfBlocks(index)))
 		vecidx_corrupted(index, HNSW_META_BLOCK, -1, "pages of the metapage's extents do not exist");
 	if (hnsw->opclass->metric != (Metric) meta->metric ||
 		hnsw->opclass->type->elements != quant_elements(meta->quantizer))

@@ -9,6 +9,7 @@
 
 #include "postgres.h"
 
+#include "index/extent.h"
 #include "index/page.h"
 #include "quant/quantizer.h"
 #include "simd/simd.h"
@@ -42,28 +43,6 @@
 #define HNSW_MAX_LINKS(m, level) ((level) == 0 ? 2 * (m) : (m))
 #define HNSW_MAX_LINKS_ANY (2 * HNSW_MAX_M)
 
-/*
- * A run of contiguous blocks that holds pages first_ordinal ... of one kind.
- * Its length is the next extent's first_ordinal less its own; the last one's
- * is the total less its own.
- */
-typedef struct HnswExtent
-{
-	uint32		first_ordinal;
-	BlockNumber first_block;
-} HnswExtent;
-
-/* Extents grow with the index, so these serve 100 million single inserts. */
-#define HNSW_MAX_EXTENTS 250
-#define HNSW_MAX_EXTENT_PAGES 16384
-
-typedef struct HnswExtentMap
-{
-	uint32		nextents;
-	uint32		npages;			/* in all extents */
-	HnswExtent	extents[HNSW_MAX_EXTENTS];
-} HnswExtentMap;
-
 /* Block 0, at PageGetContents. */
 typedef struct HnswMetaPageData
 {
@@ -95,8 +74,8 @@ typedef struct HnswMetaPageData
 	uint32		free_head;		/* first of the free nodes, linked through links[0] */
 	uint32		nfree;
 	uint32		vacuuming;		/* nodes may be marked deleted: a VACUUM is under way or was cut short */
-	HnswExtentMap codes;
-	HnswExtentMap adjacencies;
+	VecidxExtentMap codes;
+	VecidxExtentMap adjacencies;
 } HnswMetaPageData;
 
 typedef HnswMetaPageData *HnswMetaPage;

@@ -15,6 +15,7 @@
 #include "index/check.h"
 #include "index/opclass.h"
 #include "index/pagemem.h"
+#include "index/remember.h"
 #include "index/wal.h"
 #include "nodes/execnodes.h"
 #include "quant/quantizer.h"
@@ -208,8 +209,9 @@ extern int	hnsw_max_level(int m);
 
 typedef struct HnswIndex
 {
+	VecidxRemembered remembered;	/* must be first */
+
 	/* frozen with the index */
-	uint64		uid;
 	uint64		seed;
 	int			dim;
 	int			m;
@@ -233,9 +235,6 @@ typedef struct HnswIndex
 	PageMemory	adjacency_memory;
 
 	struct HnswScan *spare_scan;	/* working memory for the next scan, or NULL */
-	bool		forgotten;		/* another incarnation has its place: goes with its last user */
-	int			nusers;			/* scans and inserts that hold a pointer */
-	MemoryContext context;
 } HnswIndex;
 
 /*

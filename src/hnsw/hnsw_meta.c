@@ -8,18 +8,6 @@
 #include "hnsw/hnsw.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
-#include "utils/hsearch.h"
-
-/* Index memories kept per backend; those in use are never dropped. */
-#define MAX_REMEMBERED 256
-
-typedef struct RememberedIndex
-{
-	VecidxLocator locator;		/* hash key */
-	HnswIndex  *hnsw;
-} RememberedIndex;
-
-static HTAB *remembered = NULL;
 
 /* Sizes that the frozen fields must give again; anything else is damage. */
 const char *
@@ -108,15 +96,23 @@ hnsw_index_absorb(HnswIndex *hnsw, const HnswMetaPageData *meta)
 	if (meta->codes.npages > hnsw->codes.npages)
 	{
 		hnsw->codes = meta->codes;
-		remember_blocks(&hnsw->code_memory, &hnsw->codes, hnsw->context);
+		remember_blocks(&hnsw->code_memory, &hnsw->codes, hnsw->remembered.context);
 	}
 	if (meta->adjacencies.npages > hnsw->adjacencies.npages)
 	{
 		hnsw->adjacencies = meta->adjacencies;
-		remember_blocks(&hnsw->adjacency_memory, &hnsw->adjacencies, hnsw->context);
+		remember_blocks(&hnsw->adjacency_memory, &hnsw->adjacencies, hnsw->remembered.context);
 	}
 	if (meta->code_pages > hnsw->code_pages)
 		hnsw->code_pages = meta->code_pages;
+}
+
+static void
+read_entry(const HnswMetaPageData *meta, HnswEntry *entry)
+{
+	entry->node = meta->entry;
+	entry->level = meta->entry_level;
+	entry->vacuuming = meta->vacuuming != 0;
 }
 
 void
@@ -130,11 +126,7 @@ hnsw_index_refresh(HnswIndex *hnsw, Relation index, HnswEntry *entry)
 	meta = HnswPageGetMeta(BufferGetPage(buffer));
 	hnsw_index_absorb(hnsw, meta);
 	if (entry != NULL)
-	{
-		entry->node = meta->entry;
-		entry->level = meta->entry_level;
-		entry->vacuuming = meta->vacuuming != 0;
-	}
+		read_entry(meta, entry);
 	UnlockReleaseBuffer(buffer);
 }
 
@@ -170,8 +162,8 @@ load_index(Relation index, const HnswMetaPageData *meta)
 												  ALLOCSET_SMALL_SIZES);
 	HnswIndex  *hnsw = MemoryContextAllocZero(context, sizeof(HnswIndex));
 
-	hnsw->context = context;
-	hnsw->uid = meta->uid;
+	hnsw->remembered.context = context;
+	hnsw->remembered.uid = meta->uid;
 	hnsw->seed = meta->seed;
 	hnsw->dim = meta->dim;
 	hnsw->m = meta->m;
@@ -193,76 +185,26 @@ load_index(Relation index, const HnswMetaPageData *meta)
 	quant_init(&hnsw->quantizer, meta->quantizer, meta->metric, meta->dim,
 			   read_centre(index, meta, context), meta->seed);
 	hnsw_index_absorb(hnsw, meta);
-	/* nothing can fail any more: keep it for the backend's life */
-	MemoryContextSetParent(context, TopMemoryContext);
 	return hnsw;
-}
-
-static void
-release_index(void *arg)
-{
-	HnswIndex  *hnsw = arg;
-
-	hnsw->nusers--;
-	if (hnsw->forgotten && hnsw->nusers == 0)
-		MemoryContextDelete(hnsw->context);
-}
-
-/* Make room: drop memories that nothing uses. */
-static void
-forget_unused(void)
-{
-	HASH_SEQ_STATUS status;
-	RememberedIndex *entry;
-
-	if (hash_get_num_entries(remembered) < MAX_REMEMBERED)
-		return;
-	hash_seq_init(&status, remembered);
-	while ((entry = hash_seq_search(&status)) != NULL)
-	{
-		if (entry->hnsw == NULL || entry->hnsw->nusers == 0)
-		{
-			if (entry->hnsw != NULL)
-				MemoryContextDelete(entry->hnsw->context);
-			hash_search(remembered, &entry->locator, HASH_REMOVE, NULL);
-		}
-	}
 }
 
 HnswIndex *
 hnsw_index_open(Relation index, MemoryContext user, HnswEntry *entry)
 {
-	VecidxLocator locator = vecidx_locator(index);
-	RememberedIndex *slot;
-	bool		found;
-	Buffer		buffer;
+	MemoryContextCallback *callback = vecidx_remembered_user(user);
+	Buffer		buffer = ReadBuffer(index, HNSW_META_BLOCK);
 	HnswMetaPage meta;
 	HnswIndex  *hnsw;
-	MemoryContextCallback *callback;
 
-	if (remembered == NULL)
-	{
-		HASHCTL		ctl = {0};
-
-		ctl.keysize = sizeof(VecidxLocator);
-		ctl.entrysize = sizeof(RememberedIndex);
-		remembered = hash_create("hnsw indexes", 32, &ctl, HASH_ELEM | HASH_BLOBS);
-	}
-
-	callback = MemoryContextAlloc(user, sizeof(MemoryContextCallback));
-	buffer = ReadBuffer(index, HNSW_META_BLOCK);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	hnsw_meta_check(index, BufferGetPage(buffer));
 	meta = HnswPageGetMeta(BufferGetPage(buffer));
 
-	slot = hash_search(remembered, &locator, HASH_FIND, NULL);
-	if (slot != NULL && slot->hnsw->uid == meta->uid)
+	hnsw = (HnswIndex *) vecidx_remembered(index, meta->uid);
+	if (hnsw != NULL)
 	{
-		hnsw = slot->hnsw;
 		hnsw_index_absorb(hnsw, meta);
-		entry->node = meta->entry;
-		entry->level = meta->entry_level;
-		entry->vacuuming = meta->vacuuming != 0;
+		read_entry(meta, entry);
 		UnlockReleaseBuffer(buffer);
 	}
 	else
@@ -272,30 +214,12 @@ hnsw_index_open(Relation index, MemoryContext user, HnswEntry *entry)
 
 		memcpy(copy, meta, sizeof(HnswMetaPageData));
 		UnlockReleaseBuffer(buffer);
-
 		hnsw = load_index(index, copy);
-		entry->node = copy->entry;
-		entry->level = copy->entry_level;
-		entry->vacuuming = copy->vacuuming != 0;
+		read_entry(copy, entry);
 		pfree(copy);
-
-		forget_unused();
-		slot = hash_search(remembered, &locator, HASH_ENTER, &found);
-		/* an older incarnation may be in use still */
-		if (found)
-		{
-			if (slot->hnsw->nusers == 0)
-				MemoryContextDelete(slot->hnsw->context);
-			else
-				slot->hnsw->forgotten = true;
-		}
-		slot->hnsw = hnsw;
+		vecidx_remember(index, &hnsw->remembered);
 	}
-
-	hnsw->nusers++;
-	callback->func = release_index;
-	callback->arg = hnsw;
-	MemoryContextRegisterResetCallback(user, callback);
+	vecidx_remembered_use(&hnsw->remembered, user, callback);
 	return hnsw;
 }
 

@@ -122,7 +122,7 @@ typedef struct HnswScan
 static HnswScan *
 make_scan(HnswIndex *hnsw, Relation index)
 {
-	MemoryContext context = AllocSetContextCreate(hnsw->context, "hnsw scan memory",
+	MemoryContext context = AllocSetContextCreate(hnsw->remembered.context, "hnsw scan memory",
 												  ALLOCSET_DEFAULT_SIZES);
 	HnswScan   *so = MemoryContextAllocZero(context, sizeof(HnswScan));
 

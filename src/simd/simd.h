@@ -111,6 +111,17 @@ typedef struct SimdKernels
 	void		(*dot_u8s16_batch) (const int16_t *query, const uint8_t *const *codes, int ncodes, int n, int32_t *out);
 
 	/*
+	 * A block of 2 * half codes of 4 bits a part, 1 <= half <= 16: part p of
+	 * code j is the low nibble of byte p * half + j, and of code j + half its
+	 * high nibble.  tables has 16 entries for each part.
+	 * out[j] = sum over p of tables[16 * p + (part p of code j)].
+	 * out has room for 32, those behind the block's codes take anything.
+	 * SIMD_SLACK readable bytes follow the block, SIMD_SLACK zero bytes the
+	 * tables.  Exact for nparts up to 2^24.
+	 */
+	void		(*sum_u4_block) (const uint8_t *tables, const uint8_t *block, int nparts, int half, uint32_t *out);
+
+	/*
 	 * L1 distance of a float query to codes on a per-code grid:
 	 * out[i] = sum |query[j] - (lo[i] + step[i] * code[j])|.  In the 4-bit
 	 * form nbytes and the nibble order are as above, n is the number of

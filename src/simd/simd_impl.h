@@ -459,6 +459,13 @@ KERNEL(dot_u8s16_batch) (const int16_t *query, const uint8_t *const *codes, int 
 	}
 }
 
+/* Sums of the codes of a block that lie h bytes apart in each part, from the plain level. */
+static void
+KERNEL(sum_u4_block) (const uint8_t *tables, const uint8_t *block, int nparts, int half, uint32_t *out)
+{
+	simd_table_scalar->sum_u4_block(tables, block, nparts, half, out);
+}
+
 /* Lanes of padding hold a grid point, not zero: they are cut off after abs. */
 #define L1_TERM(decode, q, i) \
 	vf_abs(vf_sub(q, vf_fma(vstep, decode(code + (i)), vlo)))
@@ -627,6 +634,7 @@ static const SimdKernels kernels = {
 	.cosine_f16 = KERNEL(cosine_f16),
 	.dot_u4s8_batch = KERNEL(dot_u4s8_batch),
 	.dot_u8s16_batch = KERNEL(dot_u8s16_batch),
+	.sum_u4_block = KERNEL(sum_u4_block),
 	.l1_u8_batch = KERNEL(l1_u8_batch),
 	.l1_u4_batch = KERNEL(l1_u4_batch),
 	.fht_f32 = KERNEL(fht_f32),

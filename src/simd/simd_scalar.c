@@ -175,6 +175,21 @@ dot_u8s16_batch_scalar(const int16_t *query, const uint8_t *const *codes, int nc
 }
 
 static void
+sum_u4_block_scalar(const uint8_t *tables, const uint8_t *block, int nparts, int half, uint32_t *out)
+{
+	for (int j = 0; j < 2 * half; j++)
+		out[j] = 0;
+	for (int p = 0; p < nparts; p++)
+	{
+		for (int j = 0; j < half; j++)
+		{
+			out[j] += tables[16 * p + (block[p * half + j] & 0x0f)];
+			out[j + half] += tables[16 * p + (block[p * half + j] >> 4)];
+		}
+	}
+}
+
+static void
 l1_u8_batch_scalar(const float *query, const uint8_t *const *codes, int ncodes, int n,
 				   const float *lo, const float *step, float *out)
 {
@@ -265,6 +280,7 @@ static const SimdKernels kernels = {
 	.cosine_f16 = cosine_f16_scalar,
 	.dot_u4s8_batch = dot_u4s8_batch_scalar,
 	.dot_u8s16_batch = dot_u8s16_batch_scalar,
+	.sum_u4_block = sum_u4_block_scalar,
 	.l1_u8_batch = l1_u8_batch_scalar,
 	.l1_u4_batch = l1_u4_batch_scalar,
 	.fht_f32 = fht_f32_scalar,

@@ -23,7 +23,11 @@ typedef enum VecidxPageKind
 	VECIDX_PAGE_CENTRE = 2,		/* the quantizer's centre, float32 */
 	VECIDX_PAGE_CODE = 3,
 	VECIDX_PAGE_ADJACENCY = 4,
-	VECIDX_PAGE_EXTRA = 5		/* line-pointer page: upper links, TID chunks */
+	VECIDX_PAGE_EXTRA = 5,		/* line-pointer page: upper links, TID chunks */
+	VECIDX_PAGE_TRAINED = 6,	/* origin and trained data of list codes */
+	VECIDX_PAGE_DIRECTORY = 7,	/* entries of lists */
+	VECIDX_PAGE_CENTROID = 8,	/* their centroids */
+	VECIDX_PAGE_LIST = 9		/* line-pointer page: segments of lists */
 } VecidxPageKind;
 
 /* The special area at the end of every page. */

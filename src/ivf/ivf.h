@@ -1,0 +1,363 @@
+/*
+ * ivf.h
+ *		IVFFlat and IVF-PQ: two access methods on one body.  Rows stand in
+ *		lists around centroids; a scan looks into the lists nearest to its
+ *		query.  What a row is in its list is a code (quant/listcode.h), and that
+ *		is the only difference between the two.
+ *
+ * ivf.c		handlers, options, cost
+ * ivf_meta.c	metapage; what a backend remembers of an index
+ * ivf_directory.c	entries and centroids of lists; from a vector to its lists
+ * ivf_segment.c	lists on pages
+ * ivf_train.c	centroids from a sample of the table
+ * ivf_build.c	CREATE INDEX
+ * ivf_insert.c	one row
+ * ivf_scan.c	queries
+ * ivf_maintain.c	lists rewritten, split and merged
+ * ivf_vacuum.c	VACUUM
+ * ivf_check.c	vecidx_check()
+ */
+#ifndef VECIDX_IVF_H
+#define VECIDX_IVF_H
+
+#include "postgres.h"
+
+#include "access/amapi.h"
+#include "access/genam.h"
+#include "index/candidates.h"
+#include "index/check.h"
+#include "index/opclass.h"
+#include "index/pagemem.h"
+#include "index/remember.h"
+#include "index/wal.h"
+#include "ivf/ivf_page.h"
+#include "nodes/execnodes.h"
+
+/* ---- Options and parameters (ivf.c) ---- */
+
+typedef struct IvfOptions
+{
+	int32		vl_len_;		/* varlena header */
+	int			lists;			/* 0: by the number of rows */
+	int			m;				/* ivfpq with pq; 0: by the dimensions */
+	int			bits;			/* ivfpq; 0: the quantizer's default */
+	int			quantizer_offset;	/* ivfpq: "rabitq" or "pq" */
+} IvfOptions;
+
+typedef struct IvfParams
+{
+	const VecidxOpclass *opclass;
+	ListCodeSpec spec;
+	QuantKind	route;			/* of the directory's codes */
+	int			lists;			/* as asked for, 0: by the number of rows */
+} IvfParams;
+
+/* What an index's options and column ask for.  Errors where they contradict each other. */
+extern void ivf_params_read(Relation index, IvfParams *params);
+
+/* Lists that so many rows should have where the user did not say, and probes for so many lists. */
+extern uint32 ivf_default_lists(double rows);
+extern int	ivf_default_probes(uint32 lists);
+
+/* How distances to centroids are measured: L2 for L2, inner product and cosine (of normalised vectors). */
+extern Metric ivf_route_metric(Metric metric);
+
+extern void ivf_init(void);
+
+/* ---- An opened index (ivf_meta.c): what a backend remembers of one ---- */
+
+typedef struct IvfIndex
+{
+	VecidxRemembered remembered;	/* must be first */
+
+	/* frozen while the uid stays */
+	const VecidxOpclass *opclass;
+	ListCode	code;
+	Quantizer	route;			/* of centroids, centred on the origin */
+	int			dim;
+	uint32		lists_wanted;
+	bool		learned;
+	Size		entry_size;
+	uint32		entries_per_page;
+	uint32		centroid_pages;
+	const float *origin;		/* dim floats, or NULL */
+	uint32		max_capacity;	/* of a segment in rows that has a page for itself */
+
+	/* copies of what changes */
+	BlockNumber nblocks;		/* of the relation, when last asked */
+	uint32		nlists;
+	uint64		changes;
+	VecidxExtentMap units;
+	double		rows;			/* in all lists, about: as the directory was last read */
+	uint32		used_lists;		/* likewise */
+
+	/* by unit: where its directory page is, and which buffer held it last */
+	PageMemory	directory_memory;
+
+	struct IvfScan *spare_scan; /* working memory for the next scan, or NULL */
+} IvfIndex;
+
+/*
+ * Open: find or make the backend's memory of the index, with what changes as
+ * it is now.  The pointer stays good until the memory context is reset.
+ */
+extern IvfIndex *ivf_index_open(Relation index, MemoryContext user);
+
+/*
+ * Read again what changes.  False if the index has another uid now: then this
+ * memory is good for what was read before only, and it has to be opened anew.
+ */
+extern bool ivf_index_refresh(IvfIndex *ivf, Relation index);
+
+/* What is wrong with a metapage's frozen fields and extents, or NULL. */
+extern const char *ivf_meta_problem(const IvfMetaPageData *meta);
+extern void ivf_meta_check(Relation index, Page page);
+
+/* The code's spec as the metapage has it. */
+extern void ivf_meta_spec(const IvfMetaPageData *meta, ListCodeSpec *spec);
+
+/*
+ * Metapage and trained data of a new index, in an empty fork.  origin: dim
+ * floats or NULL.  trained: listcode_trained_size() bytes.  learned: from
+ * enough rows to be kept.
+ */
+extern void ivf_create(Relation index, ForkNumber fork, const IvfParams *params,
+					   const float *origin, const void *trained, bool learned);
+
+/* ---- The directory (ivf_directory.c) ---- */
+
+/* An entry as it was at some moment. */
+typedef struct IvfListCopy
+{
+	uint32		list;
+	ItemPointerData head;
+	ItemPointerData tail;
+	uint32		generation;
+	uint32		rows;
+	uint32		segments;
+	uint32		state;
+	uint64		changed;
+} IvfListCopy;
+
+/*
+ * The directory page of a list, locked, and the entry on it, checked.  The
+ * list is below ivf->nlists.
+ */
+extern Buffer ivf_directory_entry(IvfIndex *ivf, Relation index, uint32 list, int lockmode, IvfEntry *entry);
+
+extern void ivf_entry_read(IvfIndex *ivf, Relation index, uint32 list, IvfListCopy *copy);
+
+/*
+ * The centroid of a list: dim floats (LISTCODE_EXACT of bits: the bits),
+ * written to centroid.
+ */
+extern void ivf_centroid_read(IvfIndex *ivf, Relation index, uint32 list, void *centroid);
+
+/* Bytes of a centroid in memory. */
+static inline Size
+ivf_centroid_size(const IvfIndex *ivf)
+{
+	return ivf->code.spec.elements == QUANT_BIT_STRING ?
+		((Size) ivf->dim + 7) / 8 : sizeof(float) * (Size) ivf->dim;
+}
+
+/*
+ * From a vector to the lists nearest to it.  Working memory that is used again
+ * from one vector to the next.
+ */
+typedef struct IvfRoute
+{
+	IvfIndex   *ivf;
+	MemoryContext context;
+	QuantQuery *query;
+	void	   *scratch;
+	float	   *vector;			/* floats: what is looked for (cosine: normalised) */
+	float	   *centroid;		/* working memory of centroid_size bytes */
+	CandidateArray lists;		/* dist to the centroid (rank distance of the route metric; inner product: see probe_order) */
+	size_t		ordered;		/* lists at the front that are in their final order, their distances exact */
+	uint64		changes;		/* of the directory when it was scored */
+} IvfRoute;
+
+extern void ivf_route_init(IvfRoute *route, IvfIndex *ivf, MemoryContext context);
+
+/*
+ * Score all lists.  elements: as vecidx_elements() gives them.  probe: order
+ * the lists for a query (inner product: by that of query and centroid);
+ * otherwise for a row that is to be added (nearest centroid).
+ * Leaves ivf->rows and ivf->used_lists up to date.  False if the index has another uid by now.
+ */
+extern bool ivf_route_begin(IvfRoute *route, Relation index, const void *elements, bool probe);
+
+/*
+ * Put the next n lists in order behind route->ordered; returns how many there
+ * are (fewer at the end).  They are route->lists.items[route->ordered - result ...].
+ */
+extern size_t ivf_route_next(IvfRoute *route, Relation index, size_t n);
+
+/*
+ * Add a list at the end of the directory, or in the place of a free one.  The caller
+ * holds the maintenance lock (or builds).  The entry is written as part of
+ * ivf_directory_publish(); this makes sure of its pages, and returns its number.
+ */
+extern uint32 ivf_directory_place(IvfIndex *ivf, Relation index, bool building);
+
+/* A new or changed entry, for publishing. */
+typedef struct IvfListChange
+{
+	uint32		list;
+	uint32		state;
+	ItemPointerData head;
+	ItemPointerData tail;
+	uint32		generation;
+	uint32		rows;
+	uint32		segments;
+	const void *centroid;		/* ivf_centroid_size() bytes; NULL: as it was */
+} IvfListChange;
+
+/*
+ * Write entries (and centroids): each list's change is atomic; `changes` in the
+ * metapage is counted up before and after, so that a scan which reads the
+ * directory meanwhile notices.  The caller holds the maintenance lock, or builds.
+ */
+extern void ivf_directory_publish(IvfIndex *ivf, Relation index, const IvfListChange *changes, int n, bool building);
+
+/* ---- Segments (ivf_segment.c) ---- */
+
+/* A segment on a locked page, and where its parts are. */
+typedef struct IvfSegmentRef
+{
+	Buffer		buffer;
+	IvfSegment	segment;
+	const float *a;				/* NULL if there are no factors */
+	const float *b;
+	const uint8 *codes;
+	const ItemPointerData *tids;
+} IvfSegmentRef;
+
+/*
+ * Lock the page of a segment and check it.  False, with the page unlocked and released, and *problem
+ * saying why, if there is no such segment of the list with this generation
+ * (generation NULL: any).
+ */
+extern bool ivf_segment_try(IvfIndex *ivf, Relation index, const ItemPointerData *where, uint32 list,
+							const uint32 *generation, int lockmode, IvfSegmentRef *ref, const char **problem);
+
+/* What is wrong with the item at offset of a list page, or NULL; else ref is filled in (but its buffer). */
+extern const char *ivf_segment_on_page(const ListCode *code, Page page, OffsetNumber offset, IvfSegmentRef *ref);
+
+static inline void
+ivf_segment_release(IvfSegmentRef *ref)
+{
+	UnlockReleaseBuffer(ref->buffer);
+}
+
+/* Where block b of a segment in blocks begins. */
+static inline const uint8 *
+ivf_segment_block(const ListCode *code, const IvfSegmentRef *ref, int b)
+{
+	return ref->codes + (Size) b * listcode_block_size(code, LISTCODE_BLOCK);
+}
+
+/* Rows in memory: what a list is gathered into, and written from. */
+typedef struct IvfRows
+{
+	MemoryContext context;
+	const ListCode *code;
+	size_t		n;
+	size_t		capacity;
+	float	   *factors;		/* [n][nfactors] */
+	uint8	   *codes;			/* [n][code_size], and SIMD_SLACK bytes behind */
+	ItemPointerData *tids;
+} IvfRows;
+
+extern void ivf_rows_init(IvfRows *rows, const ListCode *code, MemoryContext context);
+extern void ivf_rows_add(IvfRows *rows, const float *factors, const uint8 *code, const ItemPointerData *tid);
+
+/* The rows (with a TID) of a segment, appended. */
+extern void ivf_rows_add_segment(IvfRows *rows, const IvfSegmentRef *ref);
+
+/*
+ * Write rows as a new chain of full segments, logged, on pages with room.
+ * Nothing refers to them until the caller publishes the chain.
+ */
+typedef struct IvfChain
+{
+	ItemPointerData head;
+	ItemPointerData tail;
+	uint32		segments;
+	uint32		rows;			/* of the segments before the tail */
+} IvfChain;
+
+extern void ivf_chain_write(IvfIndex *ivf, Relation index, uint32 list, uint32 generation,
+							const IvfRows *rows, const uint32 *which, size_t n, IvfChain *chain);
+
+/* Gather the rows of a list by its chain.  Errors on damage; the list does not change meanwhile. */
+extern void ivf_chain_read(IvfIndex *ivf, Relation index, const IvfListCopy *list, IvfRows *rows);
+
+/*
+ * Add one row at the end of a list.  False if the list has changed since the
+ * copy was made: then look for its list again.  *grown: a segment was added,
+ * and the entry has so many rows.
+ */
+extern bool ivf_append(IvfIndex *ivf, Relation index, const IvfListCopy *list, const float *factors,
+					   const uint8 *code, const ItemPointerData *tid, bool building, double *grown);
+
+/* A random number for a list's new chain. */
+extern uint32 ivf_generation(void);
+
+/* A list page with at least so many free bytes for an item, exclusively locked.  Does not wait for a page's lock. */
+extern Buffer ivf_list_page(IvfIndex *ivf, Relation index, Size size, bool building);
+
+/* Tell the free space map of a page that is locked (or was just now). */
+extern void ivf_note_free_space(Relation index, Buffer buffer);
+
+/* ---- Maintenance (ivf_maintain.c) ---- */
+
+/*
+ * One backend at a time rewrites lists.  A page lock of the metapage's block:
+ * exclusive for those who rewrite; shared, for a moment, for an insert that finds a
+ * list closed and waits for the end.
+ */
+extern bool ivf_maintain_lock(Relation index, bool wait);
+extern void ivf_maintain_unlock(Relation index);
+extern void ivf_maintain_wait(Relation index);
+
+/* Rows that a list of the index should have at present. */
+extern double ivf_target_rows(const IvfIndex *ivf);
+
+/* Is a list of so many rows due for splitting? */
+extern bool ivf_too_long(const IvfIndex *ivf, double rows);
+
+/*
+ * Split a list that has grown too long, unless somebody else is at work.
+ * heap: the table, from which exact values are read.
+ */
+extern void ivf_split(Relation index, Relation heap, uint32 list);
+
+/* After VACUUM has taken rows away: merge, split and pack, within bounds. */
+extern void ivf_maintain_all(Relation index, Relation heap, BufferAccessStrategy strategy);
+
+/* ---- Entry points of the access methods ---- */
+
+extern IndexBuildResult *ivf_build(Relation heap, Relation index, IndexInfo *info);
+extern void ivf_buildempty(Relation index);
+extern bool ivf_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
+					   IndexUniqueCheck unique, bool unchanged, IndexInfo *info);
+extern IndexBulkDeleteResult *ivf_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+											 IndexBulkDeleteCallback callback, void *state);
+extern IndexBulkDeleteResult *ivf_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats);
+extern IndexScanDesc ivf_beginscan(Relation index, int nkeys, int norderbys);
+extern void ivf_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys);
+extern bool ivf_gettuple(IndexScanDesc scan, ScanDirection direction);
+extern void ivf_endscan(IndexScanDesc scan);
+
+extern const VecidxChecker ivf_checker;
+
+/* pg_stat_progress_create_index.subphase; 1 is the core's "initializing" */
+#define PROGRESS_IVF_PHASE_SAMPLE 2
+#define PROGRESS_IVF_PHASE_KMEANS 3
+#define PROGRESS_IVF_PHASE_ASSIGN 4
+#define PROGRESS_IVF_PHASE_LOAD 5
+#define PROGRESS_IVF_PHASE_LOG 6
+
+#endif							/* VECIDX_IVF_H */

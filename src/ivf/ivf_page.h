@@ -1,0 +1,198 @@
+/*
+ * ivf_page.h
+ *		What an IVFFlat or IVF-PQ index holds on disk.  src/ivf/README.md
+ *		explains it.
+ *
+ * A change here is a new IVF_VERSION.
+ */
+#ifndef VECIDX_IVF_PAGE_H
+#define VECIDX_IVF_PAGE_H
+
+#include "postgres.h"
+
+#include "index/extent.h"
+#include "index/page.h"
+#include "quant/listcode.h"
+#include "simd/simd.h"
+#include "storage/itemptr.h"
+
+#define IVF_VERSION 1
+#define IVF_META_MAGIC 0x20465649	/* "IVF " */
+#define IVF_META_BLOCK ((BlockNumber) 0)
+
+#define IVF_MIN_LISTS 1
+#define IVF_MAX_LISTS 32768		/* that a user may ask for */
+#define IVF_LIST_LIMIT ((uint32) 1 << 24)	/* that there may ever be */
+
+/* Block 0, at PageGetContents. */
+typedef struct IvfMetaPageData
+{
+	uint32		magic;
+	uint32		version;
+
+	/*
+	 * Frozen while uid stays.  An index made on a table too small to learn
+	 * from gets origin and trained data later, and a new uid with them.
+	 */
+	uint64		uid;			/* random: tells one incarnation from the next */
+	uint64		seed;
+	uint32		dim;
+	uint8		metric;			/* Metric */
+	uint8		kind;			/* ListCodeKind */
+	uint8		elements;		/* QuantElements */
+	uint8		half;			/* ListCodeSpec.half */
+	uint16		pq_m;
+	uint8		bits;
+	uint8		route;			/* QuantKind of the directory's codes */
+	uint8		has_origin;
+	uint8		learned;		/* made from enough rows: 0 asks for another try later */
+	uint16		unused1;
+	uint32		lists_wanted;	/* as the user said, 0: by the number of rows */
+	uint32		code_size;		/* bytes of a list's code */
+	uint32		entry_size;		/* bytes of a directory entry */
+	uint16		entries_per_page;
+	uint16		centroid_pages; /* of each unit; 0 if the entry's code is exact */
+	uint32		trained_size;	/* bytes of the trained data; the origin stands before them */
+	BlockNumber trained_block;	/* first of the contiguous pages of origin and trained data */
+	uint32		ntrained_blocks;
+
+	/* changing, under the buffer's exclusive lock */
+	uint32		nlists;			/* directory entries made so far, in use or not */
+	uint64		changes;		/* lists split, merged or rewritten so far */
+	VecidxExtentMap units;
+} IvfMetaPageData;
+
+typedef IvfMetaPageData *IvfMetaPage;
+
+#define IvfPageGetMeta(page) ((IvfMetaPage) PageGetContents(page))
+
+/* Pages of kind VECIDX_PAGE_TRAINED: this many bytes each, from PageGetContents on. */
+#define IVF_BLOB_PAGE_BYTES \
+	(BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - sizeof(VecidxPageOpaqueData))
+
+/*
+ * The directory stands in units of 1 + centroid_pages contiguous pages: a page
+ * of kind VECIDX_PAGE_DIRECTORY with entries_per_page entries from
+ * PageGetContents on, then the pages of kind VECIDX_PAGE_CENTROID with the
+ * exact centroids of these lists (float32, one after the other; a centroid that
+ * does not fit a page goes on in the next).  Unit u is extent page u times
+ * (1 + centroid_pages); list l has entry l % entries_per_page of unit
+ * l / entries_per_page.
+ */
+typedef struct IvfEntryData
+{
+	ItemPointerData head;		/* first segment; invalid: the list is empty */
+	ItemPointerData tail;		/* last segment, where rows are added; invalid if head is */
+	uint32		generation;		/* of the list's segments, random */
+	uint32		rows;			/* of the segments before the tail, about: dead ones may have gone since */
+	uint32		segments;		/* in the chain */
+	uint32		state;			/* IVF_LIST_* */
+	float4		norm;			/* inner product: squared length of the centroid; else 0 */
+	uint64		changed;		/* next transaction id when head was last replaced */
+	uint8		code[FLEXIBLE_ARRAY_MEMBER];	/* the centroid's: a record of the route quantizer */
+} IvfEntryData;
+
+typedef IvfEntryData *IvfEntry;
+
+StaticAssertDecl(offsetof(IvfEntryData, code) == 40, "a directory entry's head is 40 bytes on disk");
+
+#define IVF_LIST_FREE 0			/* never used, or merged away */
+#define IVF_LIST_USED 1
+
+#define IVF_ENTRY_SIZE(code_size) MAXALIGN(offsetof(IvfEntryData, code) + (Size) (code_size))
+/* SIMD_SLACK bytes stay readable behind the last code. */
+#define IVF_DIRECTORY_PAGE_BYTES (BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - SIMD_SLACK)
+#define IVF_CENTROID_PAGE_BYTES IVF_BLOB_PAGE_BYTES
+
+#define IvfPageGetEntry(page, entry_size, slot) \
+	((IvfEntry) (PageGetContents(page) + (Size) (slot) * (entry_size)))
+
+/*
+ * Lists stand on pages of kind VECIDX_PAGE_LIST: pages with line pointers, each
+ * item a segment, several lists to a page.  The segments of a list are a
+ * chain.
+ */
+typedef struct IvfSegmentData
+{
+	uint32		list;
+	uint32		generation;		/* the list's when this was made; if the entry has another, this is not the list's any more */
+	ItemPointerData next;		/* invalid in the last */
+	uint16		count;			/* codes in use, from 0 on */
+	uint16		capacity;
+	uint16		flags;
+	uint32		unused;
+
+	/*
+	 * Follow: float32 factors [nfactors][capacity]; codes of capacity rows,
+	 * or in blocks; ItemPointerData tids[capacity]; padding.
+	 */
+} IvfSegmentData;
+
+typedef IvfSegmentData *IvfSegment;
+
+StaticAssertDecl(sizeof(IvfSegmentData) == 24, "a segment's head is 24 bytes on disk");
+
+/* Codes stand in blocks of LISTCODE_BLOCK, the last one of what is left; count = capacity; a row taken away has no TID. */
+#define IVF_SEGMENT_BLOCKS 1
+/* Nothing may be added: the list is being rewritten, or that was cut short. */
+#define IVF_SEGMENT_CLOSED 2
+
+/* What one segment may take. */
+#define IVF_SEGMENT_MAX_SIZE \
+	MAXALIGN_DOWN(BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - sizeof(ItemIdData) - sizeof(VecidxPageOpaqueData))
+
+/* Where a segment's parts begin, and how long it is. */
+typedef struct IvfSegmentLayout
+{
+	Size		a;				/* first and second factors; both 0 if there are none */
+	Size		b;
+	Size		codes;
+	Size		tids;
+	Size		size;			/* a multiple of 8 */
+} IvfSegmentLayout;
+
+/* capacity: at most 65535; nothing here overflows for what ivf_segment_capacity() gives. */
+static inline IvfSegmentLayout
+ivf_segment_layout(const ListCode *code, uint32 capacity, bool blocks)
+{
+	IvfSegmentLayout layout = {0};
+	Size		codes;
+
+	layout.codes = sizeof(IvfSegmentData);
+	if (code->nfactors > 0)
+	{
+		layout.a = layout.codes;
+		layout.b = layout.a + sizeof(float4) * capacity;
+		layout.codes = layout.b + sizeof(float4) * capacity;
+	}
+	if (blocks)
+		codes = (capacity / LISTCODE_BLOCK) * listcode_block_size(code, LISTCODE_BLOCK) +
+			(capacity % LISTCODE_BLOCK > 0 ? listcode_block_size(code, capacity % LISTCODE_BLOCK) : 0);
+	else
+		codes = code->code_size * capacity;
+	layout.tids = layout.codes + (codes + 1) / 2 * 2;
+	/* kernels may read SIMD_SLACK bytes past the codes; the page's special area is behind the last item */
+	layout.size = MAXALIGN(Max(layout.tids + sizeof(ItemPointerData) * capacity,
+							   layout.codes + codes + SIMD_SLACK - sizeof(VecidxPageOpaqueData)));
+	return layout;
+}
+
+/* The largest segment that fits so many bytes; 0 if none does. */
+static inline uint32
+ivf_segment_capacity(const ListCode *code, Size bytes, bool blocks)
+{
+	Size		row = code->code_size + sizeof(float4) * code->nfactors + sizeof(ItemPointerData);
+	uint32		capacity;
+
+	if (bytes < sizeof(IvfSegmentData) || code->code_size > BLCKSZ)
+		return 0;
+	capacity = (uint32) ((bytes - sizeof(IvfSegmentData)) / row) + 1;
+	while (capacity > 0 && ivf_segment_layout(code, capacity, blocks).size > bytes)
+		capacity--;
+	return capacity;
+}
+
+StaticAssertDecl(MAXALIGN(SizeOfPageHeaderData) + sizeof(IvfMetaPageData) + sizeof(VecidxPageOpaqueData) <= BLCKSZ,
+				 "the metapage's content must fit a page");
+
+#endif							/* VECIDX_IVF_PAGE_H */

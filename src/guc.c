@@ -7,6 +7,7 @@
 #include <limits.h>
 
 #include "guc.h"
+#include "ivf/ivf_page.h"
 #include "simd/simd.h"
 #include "utils/guc.h"
 
@@ -35,6 +36,8 @@ int			hnsw_ef_search;
 int			hnsw_iterative_scan;
 int			hnsw_max_scan_tuples;
 double		hnsw_scan_mem_multiplier;
+IvfSettings ivfflat_settings;
+IvfSettings ivfpq_settings;
 
 static bool
 simd_check(int *newval, void **extra, GucSource source)
@@ -59,6 +62,26 @@ simd_assign(int newval, void *extra)
 	else
 		simd_force((SimdLevel) newval);
 }
+
+/* What both access methods of src/ivf have. */
+#define DEFINE_IVF_SETTINGS(am, settings) \
+	do { \
+		DefineCustomIntVariable(am ".probes", \
+								"Lists that a search looks into at first.", \
+								"0 means by the number of lists.", \
+								&(settings)->probes, 0, 0, IVF_MAX_LISTS, \
+								PGC_USERSET, 0, NULL, NULL, NULL); \
+		DefineCustomEnumVariable(am ".iterative_scan", \
+								 "How a scan goes on when more rows are wanted than the first lists hold.", \
+								 NULL, \
+								 &(settings)->iterative_scan, ITERATIVE_SCAN_STRICT, iterative_scan_options, \
+								 PGC_USERSET, 0, NULL, NULL, NULL); \
+		DefineCustomIntVariable(am ".max_probes", \
+								"Number of lists after which an iterative scan stops.", \
+								NULL, \
+								&(settings)->max_probes, IVF_MAX_LISTS, 1, IVF_MAX_LISTS, \
+								PGC_USERSET, 0, NULL, NULL, NULL); \
+	} while (0)
 
 void
 vecidx_guc_init(void)
@@ -99,6 +122,18 @@ vecidx_guc_init(void)
 							 &hnsw_scan_mem_multiplier, 1, 1, 1000,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 
+	DEFINE_IVF_SETTINGS("ivfflat", &ivfflat_settings);
+	DEFINE_IVF_SETTINGS("ivfpq", &ivfpq_settings);
+	/* the rows of an ivfflat index are in exact order, whatever it holds */
+	ivfflat_settings.rerank = true;
+	DefineCustomBoolVariable("ivfpq.rerank",
+							 "Orders rows by their exact distance.",
+							 "If off, by what the codes in the index say; the table is not read for it.",
+							 &ivfpq_settings.rerank, true,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+
 	MarkGUCPrefixReserved("vecidx");
 	MarkGUCPrefixReserved("hnsw");
+	MarkGUCPrefixReserved("ivfflat");
+	MarkGUCPrefixReserved("ivfpq");
 }

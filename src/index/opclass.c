@@ -16,7 +16,7 @@
 #include "utils/lsyscache.h"
 #include "utils/varbit.h"
 
-#define TYPE_OF_FLOATS(type_, Struct, name_, get, max, read_, buffer_size_) \
+#define TYPE_OF_FLOATS(type_, Struct, name_, half_, get, max, read_, buffer_size_) \
 static void * \
 type_##_detoast(Datum value) \
 { \
@@ -34,6 +34,7 @@ static const VecidxType type_ = { \
 	.mismatch = name_ " dimensions", \
 	.max_dim = (max), \
 	.elements = QUANT_FLOATS, \
+	.half = (half_), \
 	.detoast = type_##_detoast, \
 	.dim = type_##_dim, \
 	.read = (read_), \
@@ -81,8 +82,8 @@ halfvec_type_read(const void *value, void *buffer)
 	return buffer;
 }
 
-TYPE_OF_FLOATS(vector_type, Vector, "vector", DatumGetVector, VECTOR_MAX_DIM, vector_type_read, no_buffer)
-TYPE_OF_FLOATS(halfvec_type, HalfVector, "halfvec", DatumGetHalfVector, HALFVEC_MAX_DIM, halfvec_type_read, floats_buffer)
+TYPE_OF_FLOATS(vector_type, Vector, "vector", false, DatumGetVector, VECTOR_MAX_DIM, vector_type_read, no_buffer)
+TYPE_OF_FLOATS(halfvec_type, HalfVector, "halfvec", true, DatumGetHalfVector, HALFVEC_MAX_DIM, halfvec_type_read, floats_buffer)
 
 /* Not a limit of the format, but some bound there must be to the memory of a scan. */
 #define BIT_MAX_INDEXED 1000000

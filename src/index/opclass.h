@@ -25,6 +25,7 @@ typedef struct VecidxType
 	const char *mismatch;		/* what differs where dim() does: "different %s 2 and 3" */
 	int			max_dim;
 	QuantElements elements;
+	bool		half;			/* the type's values are float16, though the elements are floats */
 	void	   *(*detoast) (Datum value);	/* errors where the value is damaged */
 	int			(*dim) (const void *value); /* value is detoasted */
 	/* the elements: inside value, or written to buffer */

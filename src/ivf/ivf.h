@@ -62,6 +62,9 @@ extern int	ivf_default_probes(uint32 lists);
 /* How distances to centroids are measured: L2 for L2, inner product and cosine (of normalised vectors). */
 extern Metric ivf_route_metric(Metric metric);
 
+/* The settings that scans of the index go by (guc.h). */
+extern const struct IvfSettings *ivf_settings(Relation index);
+
 extern void ivf_init(void);
 
 /* ---- An opened index (ivf_meta.c): what a backend remembers of one ---- */

@@ -66,16 +66,7 @@ hnsw_meta_check(Relation index, Page page)
 		problem = pointer_problem(HnswPageGetMeta(page));
 	if (problem == NULL)
 		return;
-	if (!PageIsNew(page) &&
-		PageGetSpecialSize(page) == sizeof(VecidxPageOpaqueData) &&
-		VecidxPageGetOpaque(page)->magic == VECIDX_PAGE_MAGIC &&
-		VecidxPageGetOpaque(page)->version != HNSW_VERSION)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("index \"%s\" has format version %d, this vecidx reads version %d",
-						RelationGetRelationName(index),
-						VecidxPageGetOpaque(page)->version, HNSW_VERSION),
-				 errhint("REINDEX the index.")));
+	vecidx_page_check_version(index, page, HNSW_VERSION);
 	vecidx_corrupted(index, HNSW_META_BLOCK, -1, problem);
 }
 

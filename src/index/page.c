@@ -65,6 +65,20 @@ vecidx_corrupted(Relation index, BlockNumber block, int slot, const char *proble
 }
 
 void
+vecidx_page_check_version(Relation index, Page page, uint16 version)
+{
+	if (PageIsNew(page) || PageGetSpecialSize(page) != sizeof(VecidxPageOpaqueData) ||
+		VecidxPageGetOpaque(page)->magic != VECIDX_PAGE_MAGIC ||
+		VecidxPageGetOpaque(page)->version == version)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("index \"%s\" has format version %d, this vecidx reads version %d",
+					RelationGetRelationName(index), VecidxPageGetOpaque(page)->version, version),
+			 errhint("REINDEX the index.")));
+}
+
+void
 vecidx_page_check(Relation index, Buffer buffer, VecidxPageKind kind, uint16 version)
 {
 	const char *problem = vecidx_page_problem(BufferGetPage(buffer), kind, version);

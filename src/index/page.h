@@ -57,6 +57,9 @@ extern void vecidx_page_check(Relation index, Buffer buffer, VecidxPageKind kind
 /* Same test without the error: NULL when sound, otherwise what is wrong. */
 extern const char *vecidx_page_problem(Page page, VecidxPageKind kind, uint16 version);
 
+/* Raise an error that names REINDEX if the metapage is of another version of the format. */
+extern void vecidx_page_check_version(Relation index, Page page, uint16 version);
+
 /* The one way to report damage: index, block, slot (or -1) and remedy. */
 pg_noreturn extern void vecidx_corrupted(Relation index, BlockNumber block, int slot, const char *problem);
 

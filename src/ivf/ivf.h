@@ -93,9 +93,10 @@ typedef struct IvfIndex
 	VecidxExtentMap units;
 	double		rows;			/* in all lists, about: as the directory was last read */
 	uint32		used_lists;		/* likewise */
+	BlockNumber last_page;		/* on which this backend put a segment last, or invalid */
 
-	/* by unit: where its directory page is, and which buffer held it last */
-	PageMemory	directory_memory;
+	/* pages of units, one unit after the other: where they are, and which buffers held them last */
+	PageMemory	unit_memory;
 
 	struct IvfScan *spare_scan; /* working memory for the next scan, or NULL */
 } IvfIndex;
@@ -120,12 +121,13 @@ extern void ivf_meta_check(Relation index, Page page);
 extern void ivf_meta_spec(const IvfMetaPageData *meta, ListCodeSpec *spec);
 
 /*
- * Metapage and trained data of a new index, in an empty fork.  origin: dim
- * floats or NULL.  trained: listcode_trained_size() bytes.  learned: from
- * enough rows to be kept.
+ * Metapage, trained data and directory of a new index, in an empty fork.
+ * origin: dim floats or NULL.  trained: listcode_trained_size() bytes.
+ * learned: from enough rows to be kept.  centroids: of nlists empty lists,
+ * ivf_centroid_size() bytes each; NULL: zero.
  */
-extern void ivf_create(Relation index, ForkNumber fork, const IvfParams *params,
-					   const float *origin, const void *trained, bool learned);
+extern void ivf_create(Relation index, ForkNumber fork, const IvfParams *params, const float *origin,
+					   const void *trained, bool learned, uint32 nlists, const void *centroids);
 
 /* ---- The directory (ivf_directory.c) ---- */
 
@@ -158,11 +160,22 @@ extern void ivf_centroid_read(IvfIndex *ivf, Relation index, uint32 list, void *
 
 /* Bytes of a centroid in memory. */
 static inline Size
-ivf_centroid_size(const IvfIndex *ivf)
+ivf_centroid_size(QuantElements elements, int dim)
 {
-	return ivf->code.spec.elements == QUANT_BIT_STRING ?
-		((Size) ivf->dim + 7) / 8 : sizeof(float) * (Size) ivf->dim;
+	return elements == QUANT_BIT_STRING ? ((Size) dim + 7) / 8 : sizeof(float) * (Size) dim;
 }
+
+/* The pages of a new unit. */
+typedef struct IvfUnitWriter IvfUnitWriter;
+
+extern IvfUnitWriter *ivf_unit_writer(const IvfMetaPageData *meta, const float *origin);
+extern void ivf_unit_writer_free(IvfUnitWriter *writer);
+
+/* Lay out a unit for the lists that are its own of nlists with these centroids (NULL: zero), empty, the rest free. */
+extern void ivf_unit_prepare(IvfUnitWriter *writer, uint32 unit, uint32 nlists, const void *centroids);
+
+/* Contents of its page i, 0 the directory page; returns how many bytes they have. */
+extern Size ivf_unit_page(const IvfUnitWriter *writer, uint32 i, char *contents);
 
 /*
  * From a vector to the lists nearest to it.  Working memory that is used again
@@ -176,8 +189,8 @@ typedef struct IvfRoute
 	void	   *scratch;
 	float	   *vector;			/* floats: what is looked for (cosine: normalised) */
 	float	   *centroid;		/* working memory of centroid_size bytes */
-	CandidateArray lists;		/* dist to the centroid (rank distance of the route metric; inner product: see probe_order) */
-	size_t		ordered;		/* lists at the front that are in their final order, their distances exact */
+	CandidateArray lists;		/* estimated distances of the route metric (inner product, for a query: less |c|^2) */
+	size_t		ordered;		/* lists at the front that are in order */
 	uint64		changes;		/* of the directory when it was scored */
 } IvfRoute;
 
@@ -192,17 +205,22 @@ extern void ivf_route_init(IvfRoute *route, IvfIndex *ivf, MemoryContext context
 extern bool ivf_route_begin(IvfRoute *route, Relation index, const void *elements, bool probe);
 
 /*
- * Put the next n lists in order behind route->ordered; returns how many there
- * are (fewer at the end).  They are route->lists.items[route->ordered - result ...].
+ * Put the next n lists in order of their estimates, behind route->ordered, which moves on;
+ * returns how many there were.  They end at route->lists.items[route->ordered].
  */
 extern size_t ivf_route_next(IvfRoute *route, Relation index, size_t n);
 
+/* The list whose centroid is nearest, exactly; the centroid is written to centroid. */
+extern uint32 ivf_route_nearest(IvfRoute *route, Relation index, void *centroid);
+
 /*
- * Add a list at the end of the directory, or in the place of a free one.  The caller
- * holds the maintenance lock (or builds).  The entry is written as part of
- * ivf_directory_publish(); this makes sure of its pages, and returns its number.
+ * Numbers for n new lists: of entries free since long, or at the directory's
+ * end.  The caller holds the maintenance lock; they are free until published.
  */
-extern uint32 ivf_directory_place(IvfIndex *ivf, Relation index, bool building);
+extern void ivf_directory_place(IvfIndex *ivf, Relation index, Relation heap, uint32 *lists, int n);
+
+/* Whether no snapshot is left that is older than this (an entry's `changed`). */
+extern bool ivf_long_ago(Relation heap, uint64 changed);
 
 /* A new or changed entry, for publishing. */
 typedef struct IvfListChange
@@ -214,11 +232,12 @@ typedef struct IvfListChange
 	uint32		generation;
 	uint32		rows;
 	uint32		segments;
-	const void *centroid;		/* ivf_centroid_size() bytes; NULL: as it was */
+	const void *centroid;		/* ivf_centroid_size() bytes, only for a list that is free till now; NULL: as it was */
 } IvfListChange;
 
 /*
- * Write entries (and centroids): each list's change is atomic; `changes` in the
+ * Write entries in this order: each list's change is atomic.  The centroid of a
+ * list in use never changes: a list that is split is freed, and its parts are new lists.  `changes` in the
  * metapage is counted up before and after, so that a scan which reads the
  * directory meanwhile notices.  The caller holds the maintenance lock, or builds.
  */
@@ -303,7 +322,14 @@ extern void ivf_chain_read(IvfIndex *ivf, Relation index, const IvfListCopy *lis
  * and the entry has so many rows.
  */
 extern bool ivf_append(IvfIndex *ivf, Relation index, const IvfListCopy *list, const float *factors,
-					   const uint8 *code, const ItemPointerData *tid, bool building, double *grown);
+					   const uint8 *code, const ItemPointerData *tid, double *grown);
+
+/*
+ * Fill in a segment in memory whose capacity is set: n rows from index first
+ * on (or those which names).  It is zeroed, and as long as its layout says.
+ */
+extern void ivf_segment_fill(IvfSegment segment, const IvfRows *rows, const uint32 *which,
+							 size_t first, uint32 n, bool blocks);
 
 /* A random number for a list's new chain. */
 extern uint32 ivf_generation(void);
@@ -318,12 +344,14 @@ extern void ivf_note_free_space(Relation index, Buffer buffer);
 
 /*
  * One backend at a time rewrites lists.  A page lock of the metapage's block:
- * exclusive for those who rewrite; shared, for a moment, for an insert that finds a
- * list closed and waits for the end.
+ * exclusive for those who rewrite; shared for an insert that finds a list
+ * closed, waits for the end, and adds a segment behind the closed one if it is still the last.
+ * Nobody may sleep with the exclusive lock: inserts wait.
  */
 extern bool ivf_maintain_lock(Relation index, bool wait);
 extern void ivf_maintain_unlock(Relation index);
-extern void ivf_maintain_wait(Relation index);
+extern void ivf_maintain_share(Relation index);
+extern void ivf_maintain_unshare(Relation index);
 
 /* Rows that a list of the index should have at present. */
 extern double ivf_target_rows(const IvfIndex *ivf);

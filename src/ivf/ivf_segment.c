@@ -1,0 +1,569 @@
+/*
+ * ivf_segment.c
+ *		Lists on pages: chains of segments.
+ */
+#include "vecidx.h"
+
+#include "common/pg_prng.h"
+#include "ivf/ivf.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/freespace.h"
+
+/* A new segment has room for so many rows at least, where they fit a page. */
+#define MIN_CAPACITY 8
+
+/* And for this share of the list's rows. */
+#define GROWTH 4
+
+/* Most pages added at once for inserts. */
+#define MAX_NEW_PAGES 64
+
+uint32
+ivf_generation(void)
+{
+	return pg_prng_uint32(&pg_global_prng_state);
+}
+
+/* ---- Reading ---- */
+
+const char *
+ivf_segment_on_page(const ListCode *code, Page page, OffsetNumber offset, IvfSegmentRef *ref)
+{
+	IvfSegment	segment;
+	IvfSegmentLayout layout;
+	ItemId		itemid;
+	Size		size;
+
+	if (offset < FirstOffsetNumber || offset > PageGetMaxOffsetNumber(page))
+		return "no such segment";
+	itemid = PageGetItemId(page, offset);
+	size = ItemIdGetLength(itemid);
+	if (!ItemIdIsUsed(itemid) || !ItemIdHasStorage(itemid))
+		return "no such segment";
+	if (ItemIdGetOffset(itemid) != MAXALIGN(ItemIdGetOffset(itemid)) ||
+		ItemIdGetOffset(itemid) < ((PageHeader) page)->pd_upper ||
+		ItemIdGetOffset(itemid) + size > ((PageHeader) page)->pd_special || size < sizeof(IvfSegmentData))
+		return "segment is not where items are";
+	segment = (IvfSegment) PageGetItem(page, itemid);
+	if ((segment->flags & ~(IVF_SEGMENT_BLOCKS | IVF_SEGMENT_CLOSED)) != 0 || segment->count > segment->capacity ||
+		((segment->flags & IVF_SEGMENT_BLOCKS) != 0 &&
+		 (code->nnibbles == 0 || segment->count != segment->capacity)))
+		return "segment contradicts itself";
+	layout = ivf_segment_layout(code, segment->capacity, (segment->flags & IVF_SEGMENT_BLOCKS) != 0);
+	if (layout.size != size)
+		return "segment has the wrong size";
+	ref->segment = segment;
+	ref->a = layout.a == 0 ? NULL : (const float *) ((char *) segment + layout.a);
+	ref->b = layout.b == 0 ? NULL : (const float *) ((char *) segment + layout.b);
+	ref->codes = (const uint8 *) segment + layout.codes;
+	ref->tids = (const ItemPointerData *) ((char *) segment + layout.tids);
+	return NULL;
+}
+
+bool
+ivf_segment_try(IvfIndex *ivf, Relation index, const ItemPointerData *where, uint32 list,
+				const uint32 *generation, int lockmode, IvfSegmentRef *ref, const char **problem)
+{
+	BlockNumber block = ItemPointerGetBlockNumberNoCheck(where);
+
+	*problem = "segment is behind the end of the index";
+	if (block >= ivf->nblocks)
+	{
+		ivf->nblocks = RelationGetNumberOfBlocks(index);
+		if (block >= ivf->nblocks)
+			return false;
+	}
+	ref->buffer = ReadBuffer(index, block);
+	LockBuffer(ref->buffer, lockmode);
+	*problem = vecidx_page_problem(BufferGetPage(ref->buffer), VECIDX_PAGE_LIST, IVF_VERSION);
+	if (likely(*problem == NULL))
+		*problem = ivf_segment_on_page(&ivf->code, BufferGetPage(ref->buffer),
+									   ItemPointerGetOffsetNumberNoCheck(where), ref);
+	if (likely(*problem == NULL) &&
+		unlikely(ref->segment->list != list || (generation != NULL && ref->segment->generation != *generation)))
+		*problem = "segment is of another list";
+	if (likely(*problem == NULL))
+		return true;
+	UnlockReleaseBuffer(ref->buffer);
+	return false;
+}
+
+/* ---- Rows in memory ---- */
+
+void
+ivf_rows_init(IvfRows *rows, const ListCode *code, MemoryContext context)
+{
+	memset(rows, 0, sizeof(*rows));
+	rows->context = context;
+	rows->code = code;
+}
+
+static void
+rows_reserve(IvfRows *rows, size_t more)
+{
+	const ListCode *code = rows->code;
+	size_t		capacity;
+
+	if (rows->n + more <= rows->capacity)
+		return;
+	capacity = Max(rows->capacity * 2, Max((size_t) 64, rows->n + more));
+	if (rows->capacity == 0)
+	{
+		rows->codes = MemoryContextAllocHuge(rows->context, capacity * code->code_size + SIMD_SLACK);
+		rows->tids = MemoryContextAllocHuge(rows->context, capacity * sizeof(ItemPointerData));
+		rows->factors = MemoryContextAllocHuge(rows->context, Max(capacity * code->nfactors, 1) * sizeof(float));
+	}
+	else
+	{
+		rows->codes = repalloc_huge(rows->codes, capacity * code->code_size + SIMD_SLACK);
+		rows->tids = repalloc_huge(rows->tids, capacity * sizeof(ItemPointerData));
+		rows->factors = repalloc_huge(rows->factors, Max(capacity * code->nfactors, 1) * sizeof(float));
+	}
+	rows->capacity = capacity;
+}
+
+void
+ivf_rows_add(IvfRows *rows, const float *factors, const uint8 *code, const ItemPointerData *tid)
+{
+	rows_reserve(rows, 1);
+	if (rows->code->nfactors > 0)
+		memcpy(rows->factors + rows->n * rows->code->nfactors, factors, sizeof(float) * rows->code->nfactors);
+	memcpy(rows->codes + rows->n * rows->code->code_size, code, rows->code->code_size);
+	rows->tids[rows->n++] = *tid;
+}
+
+void
+ivf_rows_add_segment(IvfRows *rows, const IvfSegmentRef *ref)
+{
+	const ListCode *code = rows->code;
+	bool		blocks = (ref->segment->flags & IVF_SEGMENT_BLOCKS) != 0;
+	uint8	   *unpacked = NULL;
+
+	rows_reserve(rows, ref->segment->count);
+	if (blocks)
+		unpacked = palloc(code->code_size * LISTCODE_BLOCK);
+	for (int i = 0; i < ref->segment->count; i++)
+	{
+		const uint8 *bytes = ref->codes + i * code->code_size;
+		float		factors[2] = {0, 0};
+
+		if (blocks)
+		{
+			if (i % LISTCODE_BLOCK == 0)
+				listcode_unpack(code, ivf_segment_block(code, ref, i / LISTCODE_BLOCK),
+								Min(ref->segment->count - i, LISTCODE_BLOCK), unpacked);
+			bytes = unpacked + (i % LISTCODE_BLOCK) * code->code_size;
+		}
+		if (!ItemPointerIsValid(&ref->tids[i]))
+			continue;
+		if (code->nfactors > 0)
+		{
+			factors[0] = ref->a[i];
+			factors[1] = ref->b[i];
+		}
+		ivf_rows_add(rows, factors, bytes, &ref->tids[i]);
+	}
+	if (unpacked != NULL)
+		pfree(unpacked);
+}
+
+void
+ivf_chain_read(IvfIndex *ivf, Relation index, const IvfListCopy *list, IvfRows *rows)
+{
+	ItemPointerData next = list->head;
+	BlockNumber most = RelationGetNumberOfBlocks(index);
+	uint64		segments = 0;
+
+	while (ItemPointerIsValid(&next))
+	{
+		IvfSegmentRef ref;
+		const char *problem;
+		BlockNumber block = ItemPointerGetBlockNumber(&next);
+		OffsetNumber offset = ItemPointerGetOffsetNumber(&next);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!ivf_segment_try(ivf, index, &next, list->list, &list->generation, BUFFER_LOCK_SHARE, &ref, &problem))
+			vecidx_corrupted(index, block, offset, problem);
+		/* a chain has no more segments than there is room for */
+		if (++segments > (uint64) most * MaxOffsetNumber)
+			vecidx_corrupted(index, block, offset, "segments of a list form a ring");
+		ivf_rows_add_segment(rows, &ref);
+		next = ref.segment->next;
+		ivf_segment_release(&ref);
+	}
+}
+
+/* ---- Writing ---- */
+
+/*
+ * Fill a segment in memory (zeroed, as long as its layout says) with rows.
+ * which: indices into rows, NULL for first, first + 1 ...
+ */
+void
+ivf_segment_fill(IvfSegment segment, const IvfRows *rows, const uint32 *which, size_t first, uint32 n, bool blocks)
+{
+	const ListCode *code = rows->code;
+	IvfSegmentLayout layout = ivf_segment_layout(code, segment->capacity, blocks);
+	char	   *base = (char *) segment;
+	uint8	   *packing = blocks ? palloc(code->code_size * LISTCODE_BLOCK) : NULL;
+
+	segment->count = n;
+	segment->flags = blocks ? IVF_SEGMENT_BLOCKS : 0;
+	for (uint32 i = 0; i < n; i++)
+	{
+		size_t		row = which != NULL ? which[first + i] : first + i;
+		const uint8 *bytes = rows->codes + row * code->code_size;
+
+		if (code->nfactors > 0)
+		{
+			((float *) (base + layout.a))[i] = rows->factors[row * code->nfactors];
+			((float *) (base + layout.b))[i] = rows->factors[row * code->nfactors + 1];
+		}
+		if (!blocks)
+			memcpy(base + layout.codes + i * code->code_size, bytes, code->code_size);
+		else
+		{
+			uint32		start = i - i % LISTCODE_BLOCK;
+			int			width = Min(n - start, LISTCODE_BLOCK);
+
+			memcpy(packing + (i - start) * code->code_size, bytes, code->code_size);
+			if (i - start + 1 == (uint32) width)
+				listcode_pack(code, packing, width, (uint8 *) base + layout.codes +
+							  (Size) (start / LISTCODE_BLOCK) * listcode_block_size(code, LISTCODE_BLOCK));
+		}
+		((ItemPointerData *) (base + layout.tids))[i] = rows->tids[row];
+	}
+	if (packing != NULL)
+		pfree(packing);
+}
+
+void
+ivf_note_free_space(Relation index, Buffer buffer)
+{
+	RecordPageWithFreeSpace(index, BufferGetBlockNumber(buffer), PageGetFreeSpace(BufferGetPage(buffer)));
+}
+
+/* Pages that lists may use, at the end; the first is returned, the others go to the free space map. */
+static BlockNumber
+add_pages(Relation index, bool building)
+{
+	BlockNumber n = Min(Max(RelationGetNumberOfBlocks(index) / 32, 1), MAX_NEW_PAGES);
+	BlockNumber first = vecidx_extend(index, n, IVF_VERSION, VECIDX_FREE_FOR_ALL, building);
+
+	for (BlockNumber i = 1; i < n; i++)
+		RecordPageWithFreeSpace(index, first + i, IVF_SEGMENT_MAX_SIZE);
+	return first;
+}
+
+/*
+ * The page, locked, if a segment of this size fits there.  What the free
+ * space map says may be wrong, and may be of another kind of page.
+ */
+static Buffer
+try_page(IvfIndex *ivf, Relation index, BlockNumber block, Size size, bool building)
+{
+	Buffer		buffer;
+	Page		page;
+
+	if (block == IVF_META_BLOCK || vecidx_extents_contain(&ivf->units, block) ||
+		block >= RelationGetNumberOfBlocks(index))
+		return InvalidBuffer;
+	buffer = ReadBuffer(index, block);
+	if (!ConditionalLockBuffer(buffer))
+	{
+		ReleaseBuffer(buffer);
+		return InvalidBuffer;
+	}
+	page = BufferGetPage(buffer);
+	if (vecidx_page_problem(page, VECIDX_PAGE_FREE, IVF_VERSION) == NULL &&
+		VecidxPageGetOpaque(page)->ordinal == VECIDX_FREE_FOR_ALL)
+	{
+		PageChange	change;
+
+		page_change_begin(&change, index, building);
+		vecidx_page_init(page_change_register(&change, buffer, true), VECIDX_PAGE_LIST, IVF_VERSION, 0);
+		page_change_commit(&change);
+		return buffer;
+	}
+	if (vecidx_page_problem(page, VECIDX_PAGE_LIST, IVF_VERSION) == NULL)
+	{
+		if (PageGetFreeSpace(page) >= size)
+			return buffer;
+		ivf_note_free_space(index, buffer);
+	}
+	else
+		RecordPageWithFreeSpace(index, block, 0);
+	UnlockReleaseBuffer(buffer);
+	return InvalidBuffer;
+}
+
+Buffer
+ivf_list_page(IvfIndex *ivf, Relation index, Size size, bool building)
+{
+	/* the page of this backend's last segment, then what the free space map says, then new ones */
+	if (BlockNumberIsValid(ivf->last_page))
+	{
+		Buffer		buffer = try_page(ivf, index, ivf->last_page, size, building);
+
+		if (BufferIsValid(buffer))
+			return buffer;
+	}
+	for (int try = 0;; try++)
+	{
+		BlockNumber block = try < 8 ? GetPageWithFreeSpace(index, size) : InvalidBlockNumber;
+		Buffer		buffer;
+
+		if (!BlockNumberIsValid(block))
+			block = add_pages(index, building);
+		buffer = try_page(ivf, index, block, size, building);
+		if (BufferIsValid(buffer))
+		{
+			ivf->last_page = block;
+			return buffer;
+		}
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* Put a segment made in memory on a page, as part of a change; returns where. */
+static ItemPointerData
+put_segment(PageChange *change, Buffer buffer, IvfSegment segment, Size size)
+{
+	Page		page = page_change_register(change, buffer, false);
+	OffsetNumber offset = PageAddItem(page, (Item) segment, size, InvalidOffsetNumber, false, false);
+	ItemPointerData where;
+
+	if (offset == InvalidOffsetNumber)
+		elog(ERROR, "failed to add a segment to index \"%s\"", RelationGetRelationName(change->index));
+	ItemPointerSet(&where, BufferGetBlockNumber(buffer), offset);
+	return where;
+}
+
+void
+ivf_chain_write(IvfIndex *ivf, Relation index, uint32 list, uint32 generation,
+				const IvfRows *rows, const uint32 *which, size_t n, IvfChain *chain)
+{
+	const ListCode *code = &ivf->code;
+	bool		blocks = code->nnibbles > 0;
+	uint32		most = ivf_segment_capacity(code, IVF_SEGMENT_MAX_SIZE, blocks);
+	IvfSegment	segment = palloc(IVF_SEGMENT_MAX_SIZE);
+	size_t		left = n;
+
+	ItemPointerSetInvalid(&chain->head);
+	ItemPointerSetInvalid(&chain->tail);
+	chain->segments = 0;
+	chain->rows = 0;
+	/* from the end, so that each knows where the next one is */
+	while (left > 0)
+	{
+		uint32		count = (uint32) Min(left, most);
+		Size		size = ivf_segment_layout(code, count, blocks).size;
+		Buffer		buffer;
+		PageChange	change;
+
+		CHECK_FOR_INTERRUPTS();
+		/* the odd rows are at the end */
+		if (left == n && n > most)
+			count = n % most > 0 ? n % most : most;
+		size = ivf_segment_layout(code, count, blocks).size;
+		memset(segment, 0, size);
+		segment->list = list;
+		segment->generation = generation;
+		segment->next = chain->head;
+		segment->capacity = count;
+		ivf_segment_fill(segment, rows, which, left - count, count, blocks);
+		buffer = ivf_list_page(ivf, index, size, false);
+		page_change_begin(&change, index, false);
+		chain->head = put_segment(&change, buffer, segment, size);
+		page_change_commit(&change);
+		ivf_note_free_space(index, buffer);
+		UnlockReleaseBuffer(buffer);
+		if (left == n)
+			chain->tail = chain->head;
+		else
+			chain->rows += count;
+		chain->segments++;
+		left -= count;
+	}
+	pfree(segment);
+}
+
+/* Add the row to the segment; its page is locked. */
+static void
+add_row(IvfIndex *ivf, PageChange *change, IvfSegmentRef *ref, const float *factors,
+		const uint8 *code, const ItemPointerData *tid)
+{
+	IvfSegment	segment = ref->segment;
+	char	   *page = BufferGetPage(ref->buffer);
+	uint16		count = segment->count + 1;
+
+	if (ivf->code.nfactors > 0)
+	{
+		page_change_write(change, ref->buffer, (char *) &ref->a[segment->count] - page, &factors[0], sizeof(float));
+		page_change_write(change, ref->buffer, (char *) &ref->b[segment->count] - page, &factors[1], sizeof(float));
+	}
+	page_change_write(change, ref->buffer,
+					  (char *) ref->codes + segment->count * ivf->code.code_size - page, code, ivf->code.code_size);
+	page_change_write(change, ref->buffer, (char *) &ref->tids[segment->count] - page, tid, sizeof(ItemPointerData));
+	/* last, so that while building it is not seen before its row */
+	page_change_write(change, ref->buffer, (char *) &segment->count - page, &count, sizeof(count));
+}
+
+/* Room for how many rows a list of so many rows gets when its tail is full. */
+static uint32
+new_capacity(const IvfIndex *ivf, double rows)
+{
+	double		wanted = Max(rows / GROWTH, MIN_CAPACITY);
+
+	return (uint32) Min(wanted, (double) ivf->max_capacity);
+}
+
+/*
+ * Add a segment to a list whose tail has no room, with the row in it.  The
+ * directory page is locked first, so that only one backend does it.  closed:
+ * nobody rewrites lists at present, so the tail may be a closed one.
+ */
+static bool
+append_segment(IvfIndex *ivf, Relation index, const IvfListCopy *list, const float *factors,
+			   const uint8 *code, const ItemPointerData *tid, bool closed, double *grown)
+{
+	IvfSegmentRef tail = {.buffer = InvalidBuffer};
+	IvfSegment	segment;
+	IvfEntry	entry;
+	IvfEntry	made;
+	IvfRows		rows;
+	Buffer		directory;
+	Buffer		buffer;
+	PageChange	change;
+	ItemPointerData where;
+	double		nrows;
+	uint32		capacity;
+	Size		size;
+	const char *problem;
+
+	directory = ivf_directory_entry(ivf, index, list->list, BUFFER_LOCK_EXCLUSIVE, &entry);
+	if (entry->state != IVF_LIST_USED || entry->generation != list->generation ||
+		!ItemPointerEquals(&entry->tail, (ItemPointer) &list->tail))
+	{
+		UnlockReleaseBuffer(directory);
+		return false;
+	}
+	nrows = entry->rows;
+	if (ItemPointerIsValid(&entry->tail))
+	{
+		if (!ivf_segment_try(ivf, index, &entry->tail, list->list, &list->generation, BUFFER_LOCK_EXCLUSIVE,
+							 &tail, &problem))
+			vecidx_corrupted(index, BufferGetBlockNumber(directory), list->list % ivf->entries_per_page, problem);
+		nrows += tail.segment->count;
+		if ((tail.segment->flags & IVF_SEGMENT_CLOSED) != 0 && !closed)
+		{
+			/* closed just now: who rewrites the list has read it, or will */
+			ivf_segment_release(&tail);
+			UnlockReleaseBuffer(directory);
+			return false;
+		}
+		if (ItemPointerIsValid(&tail.segment->next))
+			vecidx_corrupted(index, BufferGetBlockNumber(tail.buffer),
+							 ItemPointerGetOffsetNumber(&entry->tail), "the last segment of a list is not its last");
+	}
+	capacity = new_capacity(ivf, nrows);
+	size = ivf_segment_layout(&ivf->code, capacity, false).size;
+	segment = palloc0(size);
+	segment->list = list->list;
+	segment->generation = list->generation;
+	ItemPointerSetInvalid(&segment->next);
+	segment->capacity = capacity;
+	rows.code = &ivf->code;
+	rows.factors = unconstify(float *, factors);
+	rows.codes = unconstify(uint8 *, code);
+	rows.tids = unconstify(ItemPointerData *, tid);
+	ivf_segment_fill(segment, &rows, NULL, 0, 1, false);
+
+	/* waits for nobody; it may be the tail's page itself */
+	if (BufferIsValid(tail.buffer) && PageGetFreeSpace(BufferGetPage(tail.buffer)) >= size)
+		buffer = tail.buffer;
+	else
+		buffer = ivf_list_page(ivf, index, size, false);
+
+	made = palloc(ivf->entry_size);
+	memcpy(made, entry, ivf->entry_size);
+	page_change_begin(&change, index, false);
+	(void) page_change_register(&change, directory, false);
+	if (BufferIsValid(tail.buffer))
+	{
+		Size		offset = (char *) &tail.segment->next - (char *) BufferGetPage(tail.buffer);
+		Page		page = page_change_register(&change, tail.buffer, false);
+
+		/* the new item may move nothing, but where the old one is in the image is where it was */
+		where = put_segment(&change, buffer, segment, size);
+		memcpy(page + offset, &where, sizeof(where));
+	}
+	else
+	{
+		where = put_segment(&change, buffer, segment, size);
+		made->head = where;
+	}
+	made->tail = where;
+	made->rows = (uint32) Min(nrows, (double) PG_UINT32_MAX);
+	made->segments++;
+	memcpy(page_change_register(&change, directory, false) + ((char *) entry - (char *) BufferGetPage(directory)),
+		   made, ivf->entry_size);
+	page_change_commit(&change);
+
+	ivf_note_free_space(index, buffer);
+	if (buffer != tail.buffer)
+		UnlockReleaseBuffer(buffer);
+	if (BufferIsValid(tail.buffer))
+		UnlockReleaseBuffer(tail.buffer);
+	UnlockReleaseBuffer(directory);
+	pfree(segment);
+	pfree(made);
+	*grown = nrows + 1;
+	return true;
+}
+
+bool
+ivf_append(IvfIndex *ivf, Relation index, const IvfListCopy *list, const float *factors,
+		   const uint8 *code, const ItemPointerData *tid, double *grown)
+{
+	*grown = 0;
+	if (ItemPointerIsValid(&list->tail))
+	{
+		IvfSegmentRef tail;
+		const char *problem;
+		bool		closed;
+
+		if (!ivf_segment_try(ivf, index, &list->tail, list->list, &list->generation, BUFFER_LOCK_EXCLUSIVE,
+							 &tail, &problem))
+			return false;		/* rewritten, and freed since; or damage, which the next look at the entry shows */
+		if (ItemPointerIsValid(&tail.segment->next))
+		{
+			ivf_segment_release(&tail);
+			return false;
+		}
+		closed = (tail.segment->flags & IVF_SEGMENT_CLOSED) != 0;
+		if (!closed && tail.segment->count < tail.segment->capacity)
+		{
+			PageChange	change;
+
+			page_change_begin(&change, index, false);
+			add_row(ivf, &change, &tail, factors, code, tid);
+			page_change_commit(&change);
+			ivf_segment_release(&tail);
+			return true;
+		}
+		ivf_segment_release(&tail);
+		if (closed)
+		{
+			/* being rewritten, or that was cut short: who does it has ended when this lock is had */
+			bool		done;
+
+			ivf_maintain_share(index);
+			done = append_segment(ivf, index, list, factors, code, tid, true, grown);
+			ivf_maintain_unshare(index);
+			return done;
+		}
+	}
+	return append_segment(ivf, index, list, factors, code, tid, false, grown);
+}

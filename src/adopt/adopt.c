@@ -558,6 +558,7 @@ adopt_statement(Node *node, Oid pgvector)
 		case T_CreateOpClassStmt:
 			return adopt_opclass((CreateOpClassStmt *) node, pgvector);
 		case T_AlterTypeStmt:
+		case T_AlterOpFamilyStmt:
 		case T_CommentStmt:
 			return node;
 		case T_DropStmt:

@@ -9,7 +9,8 @@
  * ef_search; the same search gone on, with ever larger ef; and, when the graph
  * has been walked so far that reading every code is cheaper (or memory runs
  * out), passes over all codes.  The last find every row there is, so a query
- * comes back short only if the user limited the scan.
+ * comes back short only if the user limited the scan.  Where the query bounds
+ * the distance, there are no more rounds once the margin is beyond that bound.
  *
  * A row that a later round finds nearer than one already returned is late.
  * Strict order sets late rows aside and returns them when nothing else is
@@ -23,6 +24,7 @@
 #include "access/relscan.h"
 #include "guc.h"
 #include "hnsw/hnsw.h"
+#include "index/radius.h"
 #include "index/rerank.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -102,6 +104,7 @@ typedef struct HnswScan
 	double		returned_dist;	/* farthest returned, -inf at first */
 	NodeSet		handed;			/* results of the graph search in `pending` or fetched */
 	double		margin;			/* farther rows may not be returned yet */
+	double		radius;			/* farther rows are not wanted */
 
 	/* the node whose TIDs are being fetched */
 	HnswTids	tids;
@@ -293,6 +296,17 @@ lower_bound(const HnswScan *so, float dist, float err)
 }
 
 /*
+ * Whether a candidate is too far to be wanted.  Exact kinds have exact
+ * distances at hand, and do not rely on those of a search, which add up in
+ * another order.
+ */
+static inline bool
+beyond_radius(const HnswScan *so, float bound)
+{
+	return so->floats != NULL && bound > so->radius;
+}
+
+/*
  * Hand candidates to the fetching stage, beside those it has not fetched yet:
  * there their distance is the lower bound.  The graph search's results grow
  * from round to round; those handed over before are left out.
@@ -307,9 +321,11 @@ hand_over(HnswScan *so, const Candidate *items, size_t n, bool from_graph)
 	{
 		Candidate	c = items[i];
 
+		c.dist = lower_bound(so, c.dist, c.err);
+		if (beyond_radius(so, c.dist))
+			continue;
 		if (from_graph && !nodeset_add(&so->handed, c.node))
 			continue;
-		c.dist = lower_bound(so, c.dist, c.err);
 		pending->items[pending->n++] = c;
 	}
 	nearest_heapify(pending);
@@ -443,6 +459,14 @@ finish(HnswScan *so)
 	so->phase = SCAN_LATE;
 }
 
+/* The same, with what the graph search scored and had no room for. */
+static void
+finish_graph(HnswScan *so)
+{
+	hand_over(so, so->search.discarded.items, so->search.discarded.n, true);
+	finish(so);
+}
+
 static void
 first_round(IndexScanDesc scan, HnswScan *so)
 {
@@ -452,9 +476,15 @@ first_round(IndexScanDesc scan, HnswScan *so)
 	vecidx_count_scan(scan);
 
 	hnsw_index_refresh(so->hnsw, scan->indexRelation, &so->entry);
+	if (!vecidx_radius(scan, so->hnsw->quantizer.metric, &so->radius))
+	{
+		so->phase = SCAN_DONE;
+		return;
+	}
 	if (!prepare_query(scan, so))
 	{
-		so->phase = SCAN_UNORDERED;
+		/* no distance is less than anything where none is defined */
+		so->phase = so->radius < get_float8_infinity() ? SCAN_DONE : SCAN_UNORDERED;
 		return;
 	}
 	if (so->entry.node == HNSW_INVALID_NODE)
@@ -477,8 +507,7 @@ graph_round(HnswScan *so)
 	if (scan_limited(so))
 	{
 		/* the rest of what was scored, and no more */
-		hand_over(so, so->search.discarded.items, so->search.discarded.n, true);
-		finish(so);
+		finish_graph(so);
 		return;
 	}
 	if (so->search.nscored > hnsw_node_limit(so->hnsw) / LINEAR_SHARE ||
@@ -786,7 +815,7 @@ hnsw_gettuple(IndexScanDesc scan, ScanDirection dir)
 				break;
 			fetch_one(scan, so);
 		}
-		if (so->exact.n > 0 && so->exact.rows[0].dist <= so->margin)
+		if (so->exact.n > 0 && so->exact.rows[0].dist <= Min(so->margin, so->radius))
 		{
 			ExactRow	row = exact_pop(&so->exact);
 
@@ -800,10 +829,16 @@ hnsw_gettuple(IndexScanDesc scan, ScanDirection dir)
 				first_round(scan, so);
 				break;
 			case SCAN_GRAPH:
-				graph_round(so);
+				if (so->margin > so->radius)
+					finish_graph(so);
+				else
+					graph_round(so);
 				break;
 			case SCAN_LINEAR:
-				linear_round(scan, so);
+				if (so->margin > so->radius)
+					finish(so);
+				else
+					linear_round(scan, so);
 				break;
 			case SCAN_LATE:
 				if (so->late.n > 0)

@@ -12,6 +12,7 @@
 #include "catalog/pg_opfamily.h"
 #include "catalog/pg_type.h"
 #include "index/opclass.h"
+#include "index/radius.h"
 #include "index/validate.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
@@ -52,9 +53,19 @@ vecidx_validate(Oid opclassoid)
 	{
 		Form_pg_amop op = (Form_pg_amop) GETSTRUCT(&operators->members[i]->tuple);
 
+		if (op->amopstrategy == VECIDX_LESS_STRATEGY || op->amopstrategy == VECIDX_LESS_EQUAL_STRATEGY)
+		{
+			if (op->amoppurpose != AMOP_SEARCH || op->amoprighttype != FLOAT8OID ||
+				!check_amop_signature(op->amopopr, BOOLOID, op->amoplefttype, FLOAT8OID))
+			{
+				complain(name, "has an operator for bounds of the distance of the wrong signature");
+				result = false;
+			}
+			continue;
+		}
 		if (op->amopstrategy != VECIDX_ORDER_STRATEGY || op->amoppurpose != AMOP_ORDER)
 		{
-			complain(name, "has an operator other than the ordering by distance");
+			complain(name, "has an operator other than the ordering by distance and bounds of it");
 			result = false;
 			continue;
 		}

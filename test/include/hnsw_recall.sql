@@ -34,7 +34,7 @@ DECLARE
 	r float8;
 BEGIN
 	FOR c IN SELECT indexrelid::regclass AS index, substring(amopopr::regoper::text FROM '[^.]*$') AS op
-		FROM pg_index JOIN pg_opclass o ON o.oid = indclass[0] JOIN pg_amop ON amopfamily = opcfamily
+		FROM pg_index JOIN pg_opclass o ON o.oid = indclass[0] JOIN pg_amop ON amopfamily = opcfamily AND amoppurpose = 'o'
 		WHERE indrelid = tab
 	LOOP
 		-- the others out of the way

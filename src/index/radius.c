@@ -1,0 +1,262 @@
+/*
+ * radius.c
+ *		Conditions on the distance that a scan is ordered by.
+ *
+ * The planner matches conditions to an index by their operator and its left
+ * operand.  The operator of `embedding <-> q < r` is that of two doubles and
+ * belongs to no access method; there is no place where an extension could say
+ * what an index makes of it.  But when the cost of a path is asked for, the
+ * path can be completed: its index conditions become part of the plan later.
+ * What the executor then does with them is what it does with any: r may be a
+ * constant, a parameter, or change from one rescan to the next.
+ *
+ * The operators @< and @<= exist for this only.  They are true of every row,
+ * since by themselves they do not know the distance; the planner sees nothing
+ * of them where a query uses them (vecidx_within_support).
+ */
+#include "vecidx.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "access/relscan.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "index/radius.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/supportnodes.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/restrictinfo.h"
+#include "utils/float.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
+
+/*
+ * Cosine distances may come from norms that another machine computed when it
+ * built the index, in another order of summation.
+ */
+#define COSINE_SLACK 1e-5
+
+/* ---- The operators ---- */
+
+/* v @< r, v @<= r */
+PGDLLEXPORT PG_FUNCTION_INFO_V1(vecidx_within);
+Datum
+vecidx_within(PG_FUNCTION_ARGS)
+{
+	(void) fcinfo;
+	PG_RETURN_BOOL(true);
+}
+
+PGDLLEXPORT PG_FUNCTION_INFO_V1(vecidx_within_support);
+Datum
+vecidx_within_support(PG_FUNCTION_ARGS)
+{
+	Node	   *request = (Node *) PG_GETARG_POINTER(0);
+
+	/* in a query, that is before index conditions are made */
+	if (IsA(request, SupportRequestSimplify))
+		PG_RETURN_POINTER(makeBoolConst(true, false));
+	PG_RETURN_POINTER(NULL);
+}
+
+/* ---- Planning ---- */
+
+/* Whether an expression is the distance that a path is ordered by. */
+static bool
+is_distance(Node *node, OpExpr *order)
+{
+	List	   *args;
+	Oid			function;
+
+	if (IsA(node, OpExpr))
+	{
+		args = castNode(OpExpr, node)->args;
+		function = get_opcode(castNode(OpExpr, node)->opno);
+	}
+	else if (IsA(node, FuncExpr))
+	{
+		args = castNode(FuncExpr, node)->args;
+		function = castNode(FuncExpr, node)->funcid;
+	}
+	else
+		return false;
+	if (list_length(args) != 2 || function != get_opcode(order->opno))
+		return false;
+	if (equal(args, order->args))
+		return true;
+	/* the planner put the column on the left side of the order */
+	return get_commutator(order->opno) == order->opno &&
+		equal(linitial(args), lsecond(order->args)) && equal(lsecond(args), linitial(order->args));
+}
+
+/*
+ * What bounds the distance in a condition, as a double, and by which of our
+ * strategies; NULL if nothing does.
+ */
+static Expr *
+distance_bound(PlannerInfo *root, RestrictInfo *rinfo, Index relid, OpExpr *order, int *strategy)
+{
+	OpExpr	   *clause = (OpExpr *) rinfo->clause;
+	Oid			comparison;
+	Node	   *bound;
+	Oid			family;
+
+	if (!is_opclause(clause) || list_length(clause->args) != 2)
+		return NULL;
+	comparison = clause->opno;
+	bound = lsecond(clause->args);
+	if (!is_distance(linitial(clause->args), order))
+	{
+		if (!is_distance(bound, order))
+			return NULL;
+		comparison = get_commutator(comparison);
+		bound = linitial(clause->args);
+	}
+
+	family = lookup_type_cache(FLOAT8OID, TYPECACHE_BTREE_OPFAMILY)->btree_opf;
+	switch (OidIsValid(comparison) ? get_op_opfamily_strategy(comparison, family) : 0)
+	{
+		case BTLessStrategyNumber:
+			*strategy = VECIDX_LESS_STRATEGY;
+			break;
+		case BTLessEqualStrategyNumber:
+		case BTEqualStrategyNumber:
+			*strategy = VECIDX_LESS_EQUAL_STRATEGY;
+			break;
+		default:
+			return NULL;
+	}
+
+	/*
+	 * It is computed once a scan, so it must not depend on the row.  A subplan
+	 * would be run by two parts of the same plan node; those that do not depend
+	 * on rows are parameters here.
+	 *
+	 * Conditions of views that hide rows and of row security need not come
+	 * first: nothing of a row is looked at, as rows are ordered by distance
+	 * before any condition anyway.
+	 */
+	if (bms_is_member(relid, pull_varnos(root, bound)) ||
+		contain_volatile_functions(bound) || contain_subplans(bound))
+		return NULL;
+
+	bound = copyObject(bound);
+	if (exprType(bound) == FLOAT4OID)
+		bound = eval_const_expressions(root, (Node *) makeFuncExpr(F_FLOAT8_FLOAT4, FLOAT8OID, list_make1(bound),
+																   InvalidOid, InvalidOid, COERCE_EXPLICIT_CAST));
+	return exprType(bound) == FLOAT8OID ? (Expr *) bound : NULL;
+}
+
+static bool
+has_condition_of(IndexPath *path, RestrictInfo *rinfo)
+{
+	ListCell   *cell;
+
+	foreach(cell, path->indexclauses)
+		if (lfirst_node(IndexClause, cell)->rinfo == rinfo)
+			return true;
+	return false;
+}
+
+List *
+vecidx_radius_conditions(PlannerInfo *root, IndexPath *path)
+{
+	IndexOptInfo *index = path->indexinfo;
+	List	   *candidates = index->indrestrictinfo;
+	List	   *conditions = NIL;
+	OpExpr	   *order;
+	ListCell   *cell;
+
+	if (path->indexorderbys == NIL || !IsA(linitial(path->indexorderbys), OpExpr))
+		return NIL;
+	order = linitial(path->indexorderbys);
+	if (path->path.param_info != NULL)
+		candidates = list_concat_copy(candidates, path->path.param_info->ppi_clauses);
+
+	foreach(cell, candidates)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+		IndexClause *condition;
+		int			strategy;
+		Expr	   *bound = distance_bound(root, rinfo, index->rel->relid, order, &strategy);
+		Oid			operator;
+
+		if (bound == NULL)
+			continue;
+		/* operator classes can do without */
+		operator = get_opfamily_member(index->opfamily[0], index->opcintype[0], FLOAT8OID, strategy);
+		if (!OidIsValid(operator))
+			continue;
+		conditions = lappend(conditions, rinfo);
+		if (has_condition_of(path, rinfo))
+			continue;
+
+		condition = makeNode(IndexClause);
+		condition->rinfo = rinfo;
+		condition->indexquals =
+			list_make1(make_simple_restrictinfo(root,
+												make_opclause(operator, BOOLOID, false,
+															  copyObject(linitial(order->args)), bound,
+															  InvalidOid, InvalidOid)));
+		condition->lossy = true;	/* so the condition itself remains */
+		condition->indexcol = 0;
+		condition->indexcols = NIL;
+		/* the list may be another path's too */
+		path->indexclauses = lappend(list_copy(path->indexclauses), condition);
+	}
+	return conditions;
+}
+
+/* ---- Scanning ---- */
+
+static inline bool
+meets(Metric metric, double rank, double bound, bool or_equal)
+{
+	double		distance = metric_shown(metric, rank);
+
+	return or_equal ? distance <= bound : distance < bound;
+}
+
+bool
+vecidx_radius(IndexScanDesc scan, Metric metric, double *radius)
+{
+	*radius = get_float8_infinity();
+	for (int i = 0; i < scan->numberOfKeys; i++)
+	{
+		const ScanKeyData *key = &scan->keyData[i];
+		bool		or_equal = key->sk_strategy == VECIDX_LESS_EQUAL_STRATEGY;
+		double		bound;
+		double		rank;
+
+		if (key->sk_flags & SK_ISNULL)
+			return false;
+		bound = DatumGetFloat8(key->sk_argument);
+
+		/* NaN comes after all numbers */
+		if (isnan(bound) || bound == get_float8_infinity())
+			continue;
+		/* all distances but this are from zero up */
+		if (metric != METRIC_IP && !meets(metric, 0, bound, or_equal))
+			return false;
+
+		/* the largest whose distance, as it is rounded, meets the condition */
+		rank = metric == METRIC_L2 ? bound * bound : bound;
+		if (isinf(rank) && rank > 0)
+			continue;
+		while (meets(metric, nextafter(rank, DBL_MAX), bound, or_equal))
+			rank = nextafter(rank, DBL_MAX);
+		while (rank > -DBL_MAX && !meets(metric, rank, bound, or_equal))
+			rank = nextafter(rank, -DBL_MAX);
+
+		if (metric == METRIC_COSINE)
+			rank += COSINE_SLACK;
+		/* estimates do not overflow: they end here */
+		rank = Max(rank, -FLT_MAX);
+		*radius = Min(*radius, rank);
+	}
+	return true;
+}

@@ -194,6 +194,9 @@ typedef struct IvfRoute
 	uint64		changes;		/* of the directory when it was scored */
 } IvfRoute;
 
+/* v (dim floats, not zero) at length one. */
+extern void ivf_normalise(const float *v, float *result, int dim);
+
 extern void ivf_route_init(IvfRoute *route, IvfIndex *ivf, MemoryContext context);
 
 /*
@@ -384,11 +387,9 @@ extern void ivf_endscan(IndexScanDesc scan);
 
 extern const VecidxChecker ivf_checker;
 
-/* pg_stat_progress_create_index.subphase; 1 is the core's "initializing" */
-#define PROGRESS_IVF_PHASE_SAMPLE 2
-#define PROGRESS_IVF_PHASE_KMEANS 3
+/* pg_stat_progress_create_index.subphase; 1 is the core's "initializing", 2 and 3 are in ivf_train.h */
 #define PROGRESS_IVF_PHASE_ASSIGN 4
-#define PROGRESS_IVF_PHASE_LOAD 5
+#define PROGRESS_IVF_PHASE_WRITE 5
 #define PROGRESS_IVF_PHASE_LOG 6
 
 #endif							/* VECIDX_IVF_H */

@@ -269,6 +269,15 @@ ivf_route_init(IvfRoute *route, IvfIndex *ivf, MemoryContext context)
 	candidates_init(&route->lists, context);
 }
 
+void
+ivf_normalise(const float *v, float *result, int dim)
+{
+	double		scale = 1 / sqrt(simd_get()->sumsq_f32(v, dim));
+
+	for (int i = 0; i < dim; i++)
+		result[i] = (float) (v[i] * scale);
+}
+
 /* What is compared with centroids: the elements, of length one under cosine. */
 static void
 route_vector(IvfRoute *route, const void *elements)
@@ -276,14 +285,10 @@ route_vector(IvfRoute *route, const void *elements)
 	const ListCodeSpec *spec = &route->ivf->code.spec;
 	Size		size = ivf_centroid_size(spec->elements, spec->dim);
 
-	memcpy(route->vector, elements, size);
 	if (spec->elements == QUANT_FLOATS && spec->metric == METRIC_COSINE)
-	{
-		double		norm = sqrt(simd_get()->sumsq_f32(elements, spec->dim));
-
-		for (int i = 0; i < spec->dim; i++)
-			route->vector[i] = (float) (route->vector[i] / norm);
-	}
+		ivf_normalise(elements, route->vector, spec->dim);
+	else
+		memcpy(route->vector, elements, size);
 }
 
 /* Score the entries of one directory page. */

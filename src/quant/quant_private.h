@@ -91,6 +91,7 @@ struct QuantQuery
 };
 
 extern const QuantMethods quant_none_methods;
+extern const QuantMethods quant_half_methods;
 extern const QuantMethods quant_rabitq4_methods;
 extern const QuantMethods quant_sq8_methods;
 extern const QuantMethods quant_l1_u4_methods;

@@ -29,6 +29,15 @@ static const KindInfo kinds[QUANT_COUNT] = {
 			[METRIC_L1] = &quant_none_methods,
 		},
 	},
+	[QUANT_HALF] = {
+		.name = "none",
+		.methods = {
+			[METRIC_L2] = &quant_half_methods,
+			[METRIC_IP] = &quant_half_methods,
+			[METRIC_COSINE] = &quant_half_methods,
+			[METRIC_L1] = &quant_half_methods,
+		},
+	},
 	[QUANT_RABITQ4] = {
 		.name = "rabitq4",
 		.methods = {
@@ -99,7 +108,7 @@ quant_elements(QuantKind kind)
 bool
 quant_exact(QuantKind kind)
 {
-	return kind == QUANT_NONE || kind == QUANT_BITS || kind == QUANT_SPARSE;
+	return kind == QUANT_NONE || kind == QUANT_HALF || kind == QUANT_BITS || kind == QUANT_SPARSE;
 }
 
 bool

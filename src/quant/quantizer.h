@@ -23,10 +23,11 @@ typedef enum QuantKind
 	QUANT_RABITQ4 = 1,			/* 4 bits a dimension; under L1 a plain 4-bit grid */
 	QUANT_SQ8 = 2,				/* 8 bits a dimension */
 	QUANT_BITS = 3,				/* the bits themselves */
-	QUANT_SPARSE = 4			/* the elements that are not zero, exact; records as long as they are many */
+	QUANT_SPARSE = 4,			/* the elements that are not zero, exact; records as long as they are many */
+	QUANT_HALF = 5				/* exact float16 values, of vectors of floats that fit them */
 } QuantKind;
 
-#define QUANT_COUNT 5
+#define QUANT_COUNT 6
 
 typedef enum QuantElements
 {
@@ -82,7 +83,9 @@ extern const char *quant_record_problem(const Quantizer *q, const uint8_t *recor
 
 /*
  * "none" (the exact kind of each element type), "rabitq4", "sq8"; parse
- * returns false for a name that these elements do not have.
+ * returns false for a name that these elements do not have.  QUANT_HALF is
+ * "none" too, and chosen by who knows that the vectors fit it: parse gives
+ * QUANT_NONE.
  */
 extern const char *quant_name(QuantKind kind);
 extern bool quant_parse(const char *name, QuantElements elements, QuantKind *kind);
@@ -135,7 +138,7 @@ extern void quant_score(const QuantQuery *query, const uint8_t *const *records, 
  */
 extern double quant_score_exact(const QuantQuery *query, const uint8_t *record);
 
-/* The vector a record of a kind of floats stands for, dim floats (for QUANT_NONE the exact one; cosine codes: normalised). */
+/* The vector a record of a kind of floats stands for, dim floats (for exact kinds the exact one; cosine codes: normalised). */
 extern void quant_decode(const Quantizer *q, const uint8_t *code, float *v, void *scratch);
 
 #endif							/* VECIDX_QUANTIZER_H */

@@ -92,6 +92,11 @@ typedef struct SimdKernels
 	float		(*l1_f16) (const uint16_t *a, const uint16_t *b, int n);
 	void		(*cosine_f16) (const uint16_t *a, const uint16_t *b, int n, float sums[3]);
 
+	/* A query of floats against half vectors: to the bit the f32 forms of the converted elements. */
+	void		(*l2sq_f16_batch) (const float *query, const uint16_t *const *vecs, int nvecs, int n, float *out);
+	void		(*dot_f16_batch) (const float *query, const uint16_t *const *vecs, int nvecs, int n, float *out);
+	void		(*l1_f16_batch) (const float *query, const uint16_t *const *vecs, int nvecs, int n, float *out);
+
 	/*
 	 * 4-bit codes.  Byte j of a code holds dimension j in its low and
 	 * dimension j + nbytes in its high nibble.  The query is two runs of

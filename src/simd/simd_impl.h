@@ -134,9 +134,13 @@ f32_total(const VF *sums)
 	return vf_sum(vf_add(vf_add(sums[0], sums[1]), vf_add(sums[2], sums[3])));
 }
 
-/* The query against `width` vectors, at most F32_GROUP and a constant. */
+/*
+ * The query, of elements of query_source, against `width` vectors, at most
+ * F32_GROUP and a constant.
+ */
 SIMD_INLINE void
-f32_group(F32Op op, F32Source source, int width, const void *query, const void *const *vecs, int n, float *out)
+f32_group(F32Op op, F32Source query_source, F32Source source, int width,
+		  const void *query, const void *const *vecs, int n, float *out)
 {
 	VF			sums[F32_GROUP][F32_ACCS];
 	const void *vec[F32_GROUP];
@@ -150,14 +154,14 @@ f32_group(F32Op op, F32Source source, int width, const void *query, const void *
 
 #define FULL(k, i) \
 	do { \
-		VF			q_ = f32_load(source, query, i); \
+		VF			q_ = f32_load(query_source, query, i); \
 		SIMD_UNROLL \
 		for (int v = 0; v < width; v++) \
 			sums[v][k] = f32_step(op, sums[v][k], q_, f32_load(source, vec[v], i)); \
 	} while (0)
 #define PART(k, i, left) \
 	do { \
-		VF			q_ = f32_load_part(source, query, i, left); \
+		VF			q_ = f32_load_part(query_source, query, i, left); \
 		SIMD_UNROLL \
 		for (int v = 0; v < width; v++) \
 			sums[v][k] = f32_step(op, sums[v][k], q_, f32_load_part(source, vec[v], i, left)); \
@@ -196,20 +200,21 @@ min_int(int a, int b)
 	return a < b ? a : b;
 }
 
+/* A query of floats against vectors of either source. */
 SIMD_INLINE void
-f32_batch(F32Op op, const float *query, const float *const *vecs, int nvecs, int n, float *out)
+f32_batch(F32Op op, F32Source source, const float *query, const void *const *vecs, int nvecs, int n, float *out)
 {
-	int			ahead = min_int(n * (int) sizeof(float), F32_PREFETCH);
+	int			size = (int) (source == FROM_F16 ? sizeof(uint16_t) : sizeof(float));
+	int			ahead = min_int(n * size, F32_PREFETCH);
 	int			i = 0;
 
 	for (; i <= nvecs - F32_GROUP; i += F32_GROUP)
 	{
-		prefetch_group((const void *const *) (vecs + i + F32_GROUP),
-					   min_int(F32_GROUP, nvecs - i - F32_GROUP), ahead);
-		f32_group(op, FROM_F32, F32_GROUP, query, (const void *const *) (vecs + i), n, out + i);
+		prefetch_group(vecs + i + F32_GROUP, min_int(F32_GROUP, nvecs - i - F32_GROUP), ahead);
+		f32_group(op, FROM_F32, source, F32_GROUP, query, vecs + i, n, out + i);
 	}
 	for (; i < nvecs; i++)
-		f32_group(op, FROM_F32, 1, query, (const void *const *) (vecs + i), n, out + i);
+		f32_group(op, FROM_F32, source, 1, query, vecs + i, n, out + i);
 }
 
 SIMD_INLINE float
@@ -217,7 +222,7 @@ f32_pair(F32Op op, F32Source source, const void *a, const void *b, int n)
 {
 	float		out;
 
-	f32_group(op, source, 1, a, &b, n, &out);
+	f32_group(op, source, source, 1, a, &b, n, &out);
 	return out;
 }
 
@@ -262,8 +267,8 @@ f32_cosine(F32Source source, const void *a, const void *b, int n, float sums[3])
 	sums[2] = f32_total(bb);
 }
 
-/* The pair forms of an element type. */
-#define PAIR_KERNELS(suffix, element, source) \
+/* The forms of an element type. */
+#define FLOAT_KERNELS(suffix, element, source) \
 static float \
 KERNEL(l2sq_##suffix) (const element *a, const element *b, int n) \
 { \
@@ -286,10 +291,28 @@ static void \
 KERNEL(cosine_##suffix) (const element *a, const element *b, int n, float sums[3]) \
 { \
 	f32_cosine(source, a, b, n, sums); \
+} \
+\
+static void \
+KERNEL(l2sq_##suffix##_batch) (const float *query, const element *const *vecs, int nvecs, int n, float *out) \
+{ \
+	f32_batch(OP_L2SQ, source, query, (const void *const *) vecs, nvecs, n, out); \
+} \
+\
+static void \
+KERNEL(dot_##suffix##_batch) (const float *query, const element *const *vecs, int nvecs, int n, float *out) \
+{ \
+	f32_batch(OP_DOT, source, query, (const void *const *) vecs, nvecs, n, out); \
+} \
+\
+static void \
+KERNEL(l1_##suffix##_batch) (const float *query, const element *const *vecs, int nvecs, int n, float *out) \
+{ \
+	f32_batch(OP_L1, source, query, (const void *const *) vecs, nvecs, n, out); \
 }
 
-PAIR_KERNELS(f32, float, FROM_F32)
-PAIR_KERNELS(f16, uint16_t, FROM_F16)
+FLOAT_KERNELS(f32, float, FROM_F32)
+FLOAT_KERNELS(f16, uint16_t, FROM_F16)
 
 static double
 KERNEL(sumsq_f32) (const float *x, int n)
@@ -353,24 +376,6 @@ KERNEL(f32_to_f16) (const float *floats, uint16_t *halves, int n)
 		memcpy(halves + i, rest, (size_t) (n - i) * sizeof(uint16_t));
 	}
 	return vf_sum(zero) == 0;
-}
-
-static void
-KERNEL(l2sq_f32_batch) (const float *query, const float *const *vecs, int nvecs, int n, float *out)
-{
-	f32_batch(OP_L2SQ, query, vecs, nvecs, n, out);
-}
-
-static void
-KERNEL(dot_f32_batch) (const float *query, const float *const *vecs, int nvecs, int n, float *out)
-{
-	f32_batch(OP_DOT, query, vecs, nvecs, n, out);
-}
-
-static void
-KERNEL(l1_f32_batch) (const float *query, const float *const *vecs, int nvecs, int n, float *out)
-{
-	f32_batch(OP_L1, query, vecs, nvecs, n, out);
 }
 
 /*
@@ -632,6 +637,9 @@ static const SimdKernels kernels = {
 	.dot_f16 = KERNEL(dot_f16),
 	.l1_f16 = KERNEL(l1_f16),
 	.cosine_f16 = KERNEL(cosine_f16),
+	.l2sq_f16_batch = KERNEL(l2sq_f16_batch),
+	.dot_f16_batch = KERNEL(dot_f16_batch),
+	.l1_f16_batch = KERNEL(l1_f16_batch),
 	.dot_u4s8_batch = KERNEL(dot_u4s8_batch),
 	.dot_u8s16_batch = KERNEL(dot_u8s16_batch),
 	.sum_u4_block = KERNEL(sum_u4_block),

@@ -146,6 +146,49 @@ cosine_f16_scalar(const uint16_t *a, const uint16_t *b, int n, float sums[3])
 }
 
 static void
+l2sq_f16_batch_scalar(const float *query, const uint16_t *const *vecs, int nvecs, int n, float *out)
+{
+	for (int i = 0; i < nvecs; i++)
+	{
+		float		sum = 0;
+
+		for (int j = 0; j < n; j++)
+		{
+			float		d = query[j] - half_to_float(vecs[i][j]);
+
+			sum += d * d;
+		}
+		out[i] = sum;
+	}
+}
+
+static void
+dot_f16_batch_scalar(const float *query, const uint16_t *const *vecs, int nvecs, int n, float *out)
+{
+	for (int i = 0; i < nvecs; i++)
+	{
+		float		sum = 0;
+
+		for (int j = 0; j < n; j++)
+			sum += query[j] * half_to_float(vecs[i][j]);
+		out[i] = sum;
+	}
+}
+
+static void
+l1_f16_batch_scalar(const float *query, const uint16_t *const *vecs, int nvecs, int n, float *out)
+{
+	for (int i = 0; i < nvecs; i++)
+	{
+		float		sum = 0;
+
+		for (int j = 0; j < n; j++)
+			sum += fabsf(query[j] - half_to_float(vecs[i][j]));
+		out[i] = sum;
+	}
+}
+
+static void
 dot_u4s8_batch_scalar(const int8_t *query, const uint8_t *const *codes, int ncodes, int nbytes, int32_t *out)
 {
 	const int8_t *query_hi = query + (nbytes + 63) / 64 * 64;
@@ -278,6 +321,9 @@ static const SimdKernels kernels = {
 	.dot_f16 = dot_f16_scalar,
 	.l1_f16 = l1_f16_scalar,
 	.cosine_f16 = cosine_f16_scalar,
+	.l2sq_f16_batch = l2sq_f16_batch_scalar,
+	.dot_f16_batch = dot_f16_batch_scalar,
+	.l1_f16_batch = l1_f16_batch_scalar,
 	.dot_u4s8_batch = dot_u4s8_batch_scalar,
 	.dot_u8s16_batch = dot_u8s16_batch_scalar,
 	.sum_u4_block = sum_u4_block_scalar,

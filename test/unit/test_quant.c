@@ -88,14 +88,16 @@ check_names_and_sizes(void)
 	QuantKind	kind = QUANT_NONE;
 
 	for (int i = 0; i < QUANT_COUNT; i++)
-		CHECK(quant_parse(quant_name((QuantKind) i), quant_elements((QuantKind) i), &kind) && kind == (QuantKind) i,
-			  "kind %d", i);
+		CHECK(quant_parse(quant_name((QuantKind) i), quant_elements((QuantKind) i), &kind) &&
+			  kind == (i == QUANT_HALF ? QUANT_NONE : (QuantKind) i), "kind %d", i);
 	kind = QUANT_SQ8;
 	CHECK(!quant_parse("RABITQ4", QUANT_FLOATS, &kind) && !quant_parse("", QUANT_FLOATS, &kind) &&
 		  !quant_parse("sq8", QUANT_BIT_STRING, &kind) && kind == QUANT_SQ8, "parse");
 
 	CHECK(quant_code_size(QUANT_NONE, METRIC_L2, 3) == 12, "none");
 	CHECK(quant_code_size(QUANT_NONE, METRIC_COSINE, 3) == 16, "none, cosine");
+	CHECK(quant_code_size(QUANT_HALF, METRIC_L2, 3) == 8, "half");
+	CHECK(quant_code_size(QUANT_HALF, METRIC_COSINE, 100) == 204, "half, cosine");
 	CHECK(quant_code_size(QUANT_RABITQ4, METRIC_L2, 100) == 60, "rabitq4");
 	CHECK(quant_code_size(QUANT_RABITQ4, METRIC_L1, 16000) == 8008, "rabitq4, l1");
 	CHECK(quant_code_size(QUANT_SQ8, METRIC_IP, 99) == 108, "sq8");

@@ -1,7 +1,7 @@
 /*
  * test_quant_exact.c
- *		Bit strings and sparse vectors: records hold all there is, and give the
- *		distances that the operators give.
+ *		Bit strings, halves and sparse vectors: records hold all there is, and
+ *		give the distances that the operators give.
  */
 #include <float.h>
 #include <math.h>
@@ -10,6 +10,7 @@
 
 #include "dist/metric_sparse.h"
 #include "quant/quantizer.h"
+#include "simd/half.h"
 
 #define NRECORDS 5
 
@@ -115,6 +116,58 @@ check_bits(Metric metric, int dim)
 }
 
 static void
+check_half(Metric metric, int dim)
+{
+	Quantizer	q;
+	size_t		header = metric == METRIC_COSINE ? 4 : 0;
+	uint16_t   *halves[NRECORDS];
+	float	   *v[NRECORDS];
+	float	   *decoded = malloc(sizeof(float) * (size_t) dim);
+	double		want[NRECORDS];
+
+	quant_init(&q, QUANT_HALF, metric, dim, NULL, 0);
+	CHECK(q.code_size == header + ((size_t) dim + 1) / 2 * 4 && !quant_sized(QUANT_HALF) && quant_exact(QUANT_HALF), "dim %d", dim);
+	for (int i = 0; i < NRECORDS; i++)
+	{
+		uint8_t    *record = guard_at(&guards[i], q.code_size);
+		uint16_t	bad = 0x7c00;
+
+		halves[i] = malloc(sizeof(uint16_t) * (size_t) dim);
+		v[i] = malloc(sizeof(float) * (size_t) dim);
+		for (int j = 0; j < dim; j++)
+		{
+			/* any half that is a number; the fourth vector is zero, which has no cosine */
+			do
+				halves[i][j] = i == 3 ? 0 : (uint16_t) check_random(&seed);
+			while ((halves[i][j] & 0x7c00) == 0x7c00);
+			v[i][j] = half_to_float(halves[i][j]);
+		}
+		memset(record, 0xa5, q.code_size);
+		quant_encode(&q, v[i], record, NULL);
+		records[i] = record;
+		CHECK(memcmp(record + header, halves[i], sizeof(uint16_t) * (size_t) dim) == 0 &&
+			  quant_record_problem(&q, record) == NULL, "record of %d halves", dim);
+		quant_decode(&q, record, decoded, NULL);
+		CHECK(memcmp(decoded, v[i], sizeof(float) * (size_t) dim) == 0, "decoded %d halves", dim);
+		memcpy(record + header + 2 * ((size_t) dim - 1), &bad, sizeof(bad));
+		CHECK(quant_record_problem(&q, record) != NULL, "infinity at %d", dim);
+		memcpy(record + header + 2 * ((size_t) dim - 1), &halves[i][dim - 1], sizeof(bad));
+	}
+	for (int i = 0; i < NRECORDS; i++)
+	{
+		for (int j = 0; j < NRECORDS; j++)
+			want[j] = metric_rank_f16(metric, halves[i], halves[j], dim);
+		check_scores(&q, v[i], want);
+	}
+	for (int i = 0; i < NRECORDS; i++)
+	{
+		free(halves[i]);
+		free(v[i]);
+	}
+	free(decoded);
+}
+
+static void
 check_sparse(Metric metric, int dim, int most)
 {
 	Quantizer	q;
@@ -193,6 +246,8 @@ main(void)
 		{
 			check_bits(METRIC_HAMMING, lengths[i]);
 			check_bits(METRIC_JACCARD, lengths[i]);
+			for (int m = 0; m < METRIC_VECTOR_COUNT && lengths[i] <= 16000; m++)
+				check_half((Metric) m, lengths[i]);
 		}
 	}
 	simd_use_best();

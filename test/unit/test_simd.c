@@ -170,6 +170,46 @@ check_float_op(const SimdKernels *k, const FloatOp *op)
 	printf("%s %s: largest error %.2f of its bound\n", k->name, op->name, worst_of_all);
 }
 
+/* A float query against halves: the bits of the float form for the widened halves. */
+static void
+check_half_batch(const SimdKernels *k, const FloatOp *op,
+				 void (*batch) (const float *query, const uint16_t *const *vecs, int nvecs, int n, float *out))
+{
+	FOR_LENGTHS(n)
+	{
+		float	   *query = guard_at(&query_guard, (size_t) n * sizeof(float));
+		float	   *wide = malloc((size_t) n * sizeof(float) + 1);
+		const uint16_t *vecs[MAX_VECS];
+		float		want[MAX_VECS];
+		int			differ = 0;
+
+		fill_floats(query, n);
+		for (int v = 0; v < MAX_VECS; v++)
+		{
+			uint16_t   *halves = guard_at(&guards[v], ((size_t) n + (size_t) v) * sizeof(uint16_t));
+
+			fill_floats(wide, n);
+			k->f32_to_f16(wide, halves, n);
+			k->f16_to_f32(halves, wide, n);
+			vecs[v] = halves;
+			want[v] = op->pair(query, wide, n);
+		}
+		for (int nvecs = 0; nvecs <= MAX_VECS; nvecs++)
+		{
+			float		out[MAX_VECS + 1];
+
+			for (int v = 0; v <= MAX_VECS; v++)
+				out[v] = -12345;
+			batch(query, vecs, nvecs, n, out);
+			for (int v = 0; v < nvecs; v++)
+				differ += !same_bits(out[v], want[v]);
+			differ += out[nvecs] != -12345;
+		}
+		CHECK(differ == 0, "%s %s n=%d: %d results of the half batch form differ", k->name, op->name, n, differ);
+		free(wide);
+	}
+}
+
 /* Not-a-number and infinity at every place must reach the result. */
 static void
 check_float_specials(const SimdKernels *k, const FloatOp *op)
@@ -612,6 +652,9 @@ main(void)
 				{"l1", k->l1_f32, k->l1_f32_batch, term_l1, 1},
 			};
 
+			check_half_batch(k, &ops[0], k->l2sq_f16_batch);
+			check_half_batch(k, &ops[1], k->dot_f16_batch);
+			check_half_batch(k, &ops[2], k->l1_f16_batch);
 			for (int i = 0; i < 3; i++)
 			{
 				check_float_op(k, &ops[i]);

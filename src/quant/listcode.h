@@ -37,6 +37,10 @@ typedef enum ListCodeKind
 /* Codes that one table-lookup block holds at most. */
 #define LISTCODE_BLOCK 32
 
+/* Most dimensions of floats, and of bits. */
+#define LISTCODE_MAX_DIM 16000
+#define LISTCODE_MAX_BITS (1 << 24)
+
 /* What is frozen in an index; the trained data follow from it, a sample and the seed. */
 typedef struct ListCodeSpec
 {
@@ -44,7 +48,7 @@ typedef struct ListCodeSpec
 	Metric		metric;			/* LISTCODE_EXACT: any; others L2, inner product, cosine */
 	QuantElements elements;		/* LISTCODE_EXACT: floats or bits; others floats */
 	bool		half;			/* LISTCODE_EXACT of floats: float16, which these vectors fit exactly */
-	int			dim;			/* 1 .. 16000 (bits: more) */
+	int			dim;			/* 1 .. LISTCODE_MAX_DIM or LISTCODE_MAX_BITS */
 	int			bits;			/* rabitq: 1, 4, 8; pq: 4, 8 */
 	int			m;				/* pq: parts; those at the end are padded where m does not divide dim */
 	uint64_t	seed;			/* of random rotations and of training */
@@ -66,7 +70,7 @@ typedef struct ListCode
 	double		noise[4];		/* the kind's own */
 } ListCode;
 
-/* A prepared query: opaque, query_size bytes, 64-byte aligned. */
+/* A prepared query: opaque, query_size bytes, 64-byte aligned; stays valid while its ListCode does. */
 typedef struct ListQuery ListQuery;
 
 /* A query's relation to one list. */
@@ -114,7 +118,7 @@ extern void listcode_encode(const ListCode *lc, const void *v, const float *cent
 /* Prepare v as the query.  Cosine: need not be normalised, not zero. */
 extern void listcode_query(const ListCode *lc, const void *v, ListQuery *query, void *scratch);
 
-/* The query's term for the list around centroid. */
+/* The query's term for the list around centroid; exact kinds: zeros, and centroid may be NULL. */
 extern ListTerm listcode_term(const ListQuery *query, const float *centroid);
 
 /*
@@ -130,7 +134,9 @@ extern void listcode_score(const ListQuery *query, ListTerm term, const float *a
 /*
  * The same for one block of `width` codes (1 .. LISTCODE_BLOCK), which takes
  * listcode_block_size() bytes.  In a block of width w, with h = (w + 1) / 2, part
- * p of code j stands in byte p * h + j % h, in the low nibble if j < h.
+ * p of code j stands in byte p * h + j % h, in the low nibble if j < h; what
+ * belongs to no code is zero.  In rows, part p is the low (p even) or high
+ * nibble of byte p / 2.  SIMD_SLACK bytes behind the block must be readable.
  * Same dist and err, to the bit, as the codes in rows give.
  */
 extern void listcode_score_block(const ListQuery *query, ListTerm term, const float *a, const float *b,
@@ -142,7 +148,7 @@ listcode_block_size(const ListCode *lc, int width)
 	return (size_t) lc->nnibbles * (size_t) ((width + 1) / 2);
 }
 
-/* Rows to a block and back.  The rows have code_size bytes each. */
+/* Rows to a block and back (kinds with blocks).  The rows have code_size bytes each. */
 extern void listcode_pack(const ListCode *lc, const uint8_t *rows, int width, uint8_t *block);
 extern void listcode_unpack(const ListCode *lc, const uint8_t *block, int width, uint8_t *rows);
 
@@ -155,7 +161,7 @@ extern double listcode_exact(const ListQuery *query, const uint8_t *code);
 /* What is wrong inside a code from an untrusted place: values that no vector gives.  NULL if nothing. */
 extern const char *listcode_code_problem(const ListCode *lc, const float *factors, const uint8_t *code);
 
-/* The vector (dim floats) that a code of floats stands for; cosine: normalised.  Exact for exact kinds. */
+/* The vector (dim floats) that a code of floats stands for.  Exact kinds: the vector itself; others, cosine: normalised. */
 extern void listcode_decode(const ListCode *lc, const float *factors, const uint8_t *code,
 							const float *centroid, float *v, void *scratch);
 

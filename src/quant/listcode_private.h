@@ -30,11 +30,15 @@ typedef struct ListMethods
 						  void (*tick) (void *arg), void *arg);
 	const char *(*trained_problem) (const ListCodeSpec *spec, const void *trained);
 
-	/* spec, origin and trained are set; sets the others but query_size */
+	/*
+	 * spec, origin and trained are set; sets the others but query_size.
+	 * scratch_size: what the kind wants itself, a multiple of 64.
+	 */
 	void		(*init) (ListCode *lc);
 	/* bytes that `query` wants behind what listcode.c keeps in the payload */
 	size_t		(*payload_size) (const ListCode *lc);
 
+	/* here and in `query`: v is normalised already for cosine codes of residuals; so does listcode.c with what `decode` gives */
 	void		(*encode) (const ListCode *lc, const void *v, const float *centroid,
 						   float *factors, uint8_t *code, void *scratch);
 	/* what listcode.c sets is set, listquery_own() is zero */

@@ -1,0 +1,379 @@
+/*
+ * listcode_rabitq.c
+ *		Rotated residuals on a grid of 1, 4 or 8 bits a dimension.
+ *
+ * For a list's centroid c the residual r = v - c is rotated (R) and written
+ * as a grid point x along it; f = |r|^2 / <x, Rr> makes f <x, Rp> an unbiased
+ * estimate of <r, p> for any p (quant_grid.c has the sources).  Its standard
+ * error is f kappa times the length of the part of p at right angles to r, so
+ * p should be q - c, not q - o.  Both agree with one rotated query, because
+ *
+ *		f <x, R(q - c)> = f <x, R(q - o)> - f <x, R(c - o)>
+ *
+ * and the last term, of the code as it was rounded, goes into the factor a:
+ *
+ *		rank distance = base + a - b <x, R(q - o)>
+ *
+ *				base			a							b
+ *		L2		|q-c|^2			|r|^2 + 2f <x,R(c-o)>		2f
+ *		cosine	|q-c|^2 / 2		|r|^2 / 2 + f <x,R(c-o)>	f
+ *		IP		-<q,c>			-<c,r> + f <x,R(c-o)>		f
+ *
+ *		standard error = b kappa |q-c| sqrt(1 - cos^2(r, q-c))
+ *
+ * besides the rounding of the query, which is |q - o| long and so counts for
+ * more than in a list's own coordinates.  |r| is not stored; it follows from b
+ * within some percent, because x is nearly as long for all vectors.
+ *
+ * With 4 and 8 bits the query is rounded to integers.  With 1 bit (x = +-1/2) four
+ * dimensions make a part with sixteen sums of the query's values, rounded to
+ * 8 bits, as André, Kermarrec and Le Scouarnec, "Cache locality is not
+ * enough" (2015), and the RaBitQ paper describe.
+ */
+#include <math.h>
+
+#include "quant/grid.h"
+#include "quant/listcode_private.h"
+#include "quant/rotation.h"
+
+/* ListCode.noise */
+#define KAPPA 0
+#define CHI 1
+#define LENGTH 2				/* |r| = this times b */
+
+/* Of the squared cosine, what is trusted, since |r| is guessed: an error is never claimed to vanish. */
+#define ALIGN_TRUST 0.9f
+
+static const char *
+rabitq_problem(const ListCodeSpec *spec)
+{
+	return spec->bits == 1 || spec->bits == 4 || spec->bits == 8 ? NULL : "bits must be 1, 4 or 8";
+}
+
+/* b over f */
+static double
+own_factor(Metric metric)
+{
+	return metric == METRIC_L2 ? 2 : 1;
+}
+
+static void
+rabitq_init(ListCode *lc)
+{
+	int			dim = lc->spec.dim;
+	int			bits = lc->spec.bits;
+	double		kappa = grid_kappa(bits, dim);
+	double		chi = grid_chi(bits, dim);
+
+	lc->nfactors = 2;
+	lc->code_size = ((size_t) dim * (size_t) bits + 7) / 8;
+	lc->nnibbles = bits == 1 ? (dim + 3) / 4 : 0;
+	/* two vectors of floats, codes before they are packed */
+	lc->scratch_size = quant_round_up((2 * sizeof(float) + 1) * (size_t) dim, 64);
+	lc->noise[KAPPA] = kappa;
+	lc->noise[CHI] = chi;
+	lc->noise[LENGTH] = sqrt(dim * (chi * chi - kappa * kappa)) / own_factor(lc->spec.metric);
+}
+
+static size_t
+rabitq_payload_size(const ListCode *lc)
+{
+	switch (lc->spec.bits)
+	{
+		case 4:
+			return grid_query_s8_size(lc->spec.dim);
+		case 8:
+			return grid_query_s16_size(lc->spec.dim);
+		default:
+			return 0;
+	}
+}
+
+static void
+pack_bits(const uint8_t *u, int dim, uint8_t *out)
+{
+	memset(out, 0, ((size_t) dim + 7) / 8);
+	for (int i = 0; i < dim; i++)
+		out[i / 8] |= (uint8_t) (u[i] << i % 8);
+}
+
+static void
+rabitq_encode(const ListCode *lc, const void *v, const float *centroid,
+			  float *factors, uint8_t *code, void *scratch)
+{
+	int			dim = lc->spec.dim;
+	int			bits = lc->spec.bits;
+	Metric		metric = lc->spec.metric;
+	float	   *y = scratch;
+	uint8_t    *u = (uint8_t *) (y + 2 * dim);
+	Rotated		r;
+	Rotated		c;
+	double		along;
+	double		f;
+	double		shift;
+	double		a;
+
+	grid_rotate(v, centroid, lc->spec.seed, dim, y, &r);
+	along = grid_encode(bits, &r, dim, u);
+	f = r.norm_sq > 0 ? r.norm_sq / along * r.unit : 0;
+	grid_rotate(centroid, lc->origin, lc->spec.seed, dim, y + dim, &c);
+	shift = f * grid_dot_code(u, grid_middle(bits), c.values, dim) * c.unit;
+
+	if (metric == METRIC_IP)
+		a = grid_dot(centroid, centroid, dim) - grid_dot(centroid, v, dim) + shift;
+	else
+		a = (r.norm_sq * r.unit * r.unit + 2 * shift) * (metric == METRIC_L2 ? 1 : 0.5);
+	factors[0] = quant_clamp_factor(a);
+	factors[1] = quant_clamp_value(own_factor(metric) * f);
+
+	if (bits == 1)
+		pack_bits(u, dim, code);
+	else if (bits == 4)
+		quant_pack_nibbles(u, dim, code);
+	else
+		memcpy(code, u, (size_t) dim);
+}
+
+/* Entry n of part p: of the query's values 4p .. 4p + 3 the sum of those that n has bits for. */
+static void
+part_sums(const float *y, int dim, int p, float sums[16])
+{
+	sums[0] = 0;
+	for (int i = 0; i < 4; i++)
+	{
+		float		value = 4 * p + i < dim ? y[4 * p + i] : 0;
+
+		for (int n = 0; n < 1 << i; n++)
+			sums[n + (1 << i)] = sums[n] + value;
+	}
+}
+
+/* The tables of a query of 1-bit codes; <x,q'> = scale * (sum of entries) + bias. */
+static void
+fill_tables(const Rotated *r, int dim, int nparts, ListQuery *query)
+{
+	uint8_t    *tables = listquery_tables(query);
+	float		widest = 0;
+	float		t;
+	double		bias = 0;
+
+	for (int p = 0; p < nparts; p++)
+	{
+		float		width = 0;
+
+		for (int i = 4 * p; i < 4 * p + 4 && i < dim; i++)
+		{
+			width += fabsf(r->values[i]);
+			bias -= U1_MIDDLE * (double) r->values[i];
+		}
+		widest = width > widest ? width : widest;
+	}
+	t = widest > 0 ? 255 / widest : 0;
+	for (int p = 0; p < nparts; p++)
+	{
+		float		sums[16];
+		float		least = 0;
+
+		part_sums(r->values, dim, p, sums);
+		for (int i = 4 * p; i < 4 * p + 4 && i < dim; i++)
+			least += r->values[i] < 0 ? r->values[i] : 0;
+		bias += least;
+		for (int n = 0; n < 16; n++)
+		{
+			float		z = (sums[n] - least) * t + 0.5f;
+
+			z = z > 0 ? z : 0;
+			tables[16 * p + n] = (uint8_t) (z < 255 ? z : 255);
+		}
+	}
+	query->scale = widest / 255.0 * r->unit;
+	query->bias = bias * r->unit;
+	query->noise = query->scale * sqrt(nparts / 12.0);
+}
+
+static void
+rabitq_query(const ListCode *lc, const void *v, ListQuery *query, void *scratch)
+{
+	int			dim = lc->spec.dim;
+	int32_t		sum;
+	double		step;
+	Rotated		r;
+
+	grid_rotate(v, lc->origin, lc->spec.seed, dim, scratch, &r);
+	if (lc->spec.bits == 1)
+	{
+		fill_tables(&r, dim, lc->nnibbles, query);
+		return;
+	}
+	if (lc->spec.bits == 4)
+	{
+		step = grid_query_s8(&r, dim, listquery_own(query), &sum) * r.unit;
+		/* 2 * (dot product of u) - 15 * sum is twice that of x */
+		query->offset = 15 * sum;
+		query->scale = step / 2;
+	}
+	else
+	{
+		step = grid_query_s16(&r, dim, listquery_own(query), &sum) * r.unit;
+		query->offset = U8_MIDDLE * sum;
+		query->scale = step;
+	}
+	query->noise = step * lc->noise[CHI] * sqrt(dim / 12.0);
+}
+
+/* Distances and errors from integer sums.  Written to vectorise: no branch but selections. */
+static void
+finish_scores(const ListQuery *query, ListTerm term, const float *restrict a, const float *restrict b,
+			  const float *restrict sums, int n, float *restrict dist, float *restrict err)
+{
+	const ListCode *lc = query->lc;
+	Metric		metric = lc->spec.metric;
+	float		scale = quant_clamp_value(query->scale);
+	float		bias = quant_clamp_value(query->bias);
+	float		base = term.base;
+	float		apart = term.err;
+	float		noise = quant_clamp_value(query->noise);
+	float		unit = apart > noise ? apart : noise;
+	float		by_code;
+	float		by_query;
+	float		length;
+	float		half;
+	float		apart_sq;
+	float		half_dist;
+	float		per_apart;
+	float		rounding;
+
+	for (int i = 0; i < n; i++)
+	{
+		float		product = quant_clamp_result(b[i] * (scale * sums[i] + bias));
+
+		dist[i] = quant_clamp_result((a[i] + base) - product);
+	}
+	if (err == NULL)
+		return;
+
+	/* in units of the larger of the two parts: squares stay in range */
+	unit = unit > 0 ? unit : 1;
+	by_code = (float) lc->noise[KAPPA] * (apart / unit);
+	by_code *= by_code;
+	by_query = noise / unit;
+	by_query *= by_query;
+
+	/*
+	 * <r, q-c> / (|r| |q-c|) from the distance; inner product does not tell
+	 * <r, q-c>
+	 */
+	length = (float) lc->noise[LENGTH];
+	half = metric == METRIC_IP ? 0 : 0.5f;
+	half_dist = metric == METRIC_L2 ? 0.5f : metric == METRIC_COSINE ? 1 : 0;
+	apart_sq = apart * apart;
+	per_apart = apart > 0 ? 1 / apart : 0;
+
+	/* of the terms in float; the inner product's may cancel */
+	rounding = fabsf(base);
+	if (metric == METRIC_IP)
+		rounding = quant_clamp_factor(query->norm * (query->norm + apart));
+	for (int i = 0; i < n; i++)
+	{
+		float		size = fabsf(b[i]);
+		float		norm = size * length;
+		float		along = half * (norm * norm + apart_sq) - half_dist * dist[i];
+		float		cosine = along / norm * per_apart;
+		float		cos_sq = cosine * cosine;
+		float		e;
+
+		cos_sq = cos_sq > 0.0f ? cos_sq : 0.0f; /* NaN too */
+		cos_sq = cos_sq < 1.0f ? cos_sq : 1.0f;
+		e = size * unit * sqrtf(by_code * (1.0f - ALIGN_TRUST * cos_sq) + by_query);
+		e += (rounding + 2 * fabsf(a[i]) + fabsf(dist[i])) * FLT_EPSILON;
+		err[i] = e < QUANT_RESULT_MAX ? e : QUANT_RESULT_MAX;
+	}
+}
+
+/* 4 and 8 bits */
+static void
+rabitq_score(const ListQuery *query, ListTerm term, const float *a, const float *b,
+			 const uint8_t *codes, int n, float *dist, float *err)
+{
+	const ListCode *lc = query->lc;
+	const uint8_t *at[LISTCODE_BATCH];
+	int32_t		dots[LISTCODE_BATCH];
+	float		sums[LISTCODE_BATCH];
+	int			filled = 0;
+
+	do
+	{
+		at[filled] = codes + lc->code_size * (size_t) filled;
+	} while (++filled < n);
+	if (lc->spec.bits == 4)
+	{
+		query->simd->dot_u4s8_batch(listquery_own(query), at, n, (int) lc->code_size, dots);
+		for (int i = 0; i < n; i++)
+			sums[i] = (float) (2 * dots[i] - query->offset);
+	}
+	else
+	{
+		query->simd->dot_u8s16_batch(listquery_own(query), at, n, lc->spec.dim, dots);
+		for (int i = 0; i < n; i++)
+			sums[i] = (float) (dots[i] - query->offset);
+	}
+	finish_scores(query, term, a, b, sums, n, dist, err);
+}
+
+/* 1 bit */
+static void
+rabitq_finish(const ListQuery *query, ListTerm term, const float *a, const float *b,
+			  const uint32_t *sums, int n, float *dist, float *err)
+{
+	float		values[LISTCODE_BLOCK];
+
+	for (int i = 0; i < n; i++)
+		values[i] = (float) (int32_t) sums[i];
+	finish_scores(query, term, a, b, values, n, dist, err);
+}
+
+static const char *
+rabitq_code_problem(const ListCode *lc, const float *factors, const uint8_t *code)
+{
+	int			dim = lc->spec.dim;
+	int			used = dim * lc->spec.bits % 8;
+
+	if (factors[1] < 0)
+		return "a factor is negative";
+	if (lc->spec.bits == 4 ? used != 0 && code[lc->code_size - 1] >> 4 != 0 :
+		used != 0 && code[lc->code_size - 1] >> used != 0)
+		return "bits behind the last dimension are set";
+	return NULL;
+}
+
+static void
+rabitq_decode(const ListCode *lc, const float *factors, const uint8_t *code,
+			  const float *centroid, float *v, void *scratch)
+{
+	int			dim = lc->spec.dim;
+	int			bits = lc->spec.bits;
+	double		f = factors[1] / own_factor(lc->spec.metric);
+
+	(void) scratch;
+	for (int i = 0; i < dim; i++)
+	{
+		int			u = bits == 1 ? code[i / 8] >> i % 8 & 1 : bits == 4 ? quant_nibble(code, dim, i) : code[i];
+
+		v[i] = (float) u - grid_middle(bits);
+	}
+	rotation_invert(simd_get(), lc->spec.seed, v, dim);
+	for (int i = 0; i < dim; i++)
+		v[i] = quant_clamp_value(v[i] * f + centroid[i]);
+}
+
+const ListMethods listcode_rabitq_methods = {
+	.problem = rabitq_problem,
+	.init = rabitq_init,
+	.payload_size = rabitq_payload_size,
+	.encode = rabitq_encode,
+	.query = rabitq_query,
+	.score = rabitq_score,
+	.finish = rabitq_finish,
+	.code_problem = rabitq_code_problem,
+	.decode = rabitq_decode,
+};

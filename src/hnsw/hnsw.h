@@ -235,7 +235,11 @@ typedef struct HnswIndex
 	PageMemory	adjacency_memory;
 
 	struct HnswScan *spare_scan;	/* working memory for the next scan, or NULL */
+	struct HnswInsertState *spare_insert;	/* the same for the next statement that inserts */
 } HnswIndex;
+
+/* Most working memory that an index keeps for its next scan, and for its next insert. */
+#define HNSW_SPARE_BYTES (1024 * 1024)
 
 /*
  * Open: find or make the backend's memory of the index, and read the entry

@@ -49,9 +49,6 @@
 /* How far coarse estimates alone widen a search, in multiples of ef_search. */
 #define COARSE_WIDENING 16
 
-/* Most working memory that an index keeps for its next scan. */
-#define SPARE_SCAN_BYTES (1024 * 1024)
-
 typedef enum ScanPhase
 {
 	SCAN_FIRST,					/* nothing searched yet */
@@ -152,7 +149,7 @@ release_scan(void *arg)
 
 	so->fetch = NULL;			/* was in the scan's context */
 	if (so->hnsw->spare_scan == NULL &&
-		MemoryContextMemAllocated(so->context, true) <= SPARE_SCAN_BYTES)
+		MemoryContextMemAllocated(so->context, true) <= HNSW_SPARE_BYTES)
 		so->hnsw->spare_scan = so;
 	else
 		MemoryContextDelete(so->context);

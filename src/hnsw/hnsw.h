@@ -117,6 +117,7 @@ typedef struct HnswSearch
 	CandidateArray discarded;	/* scored, and not among the results */
 	bool		keep_discarded; /* for a search that may be resumed */
 	bool		no_errors;		/* nobody asks for the estimates' errors: leave them 0 */
+	float		enough;			/* a node just as far as this ends a search of a level; else -inf */
 	NodeSet		visited;
 	uint64		nscored;		/* distances estimated */
 } HnswSearch;

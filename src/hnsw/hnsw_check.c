@@ -25,8 +25,8 @@
  *		a code, and its page has it below pd_lower;
  *	 N2 DELETED ones are there only while the metapage says vacuuming;
  *	 N3 a USED node has at least one TID, others have none;
- *	 N4 it has upper links if and only if its level is above 0, in an item of
- *		its own, that level and the right size.
+ *	 N4 if its level is above 0 it has upper links, in an item of its own, that
+ *		level and the right size; else a TID or nothing is in their place.
  * Links
  *	 L1 nlinks <= the most for the level;
  *	 L2 each leads to another node, and no two to the same;
@@ -593,14 +593,13 @@ check_upper(HnswCheck *c, uint32 node, const HnswAdjacencyData *adjacency, Block
 	HnswExtraHeader *header;
 	Size		size;
 
-	if (ItemPointerIsValid(&adjacency->upper) != (adjacency->level > 0))
-	{
-		vecidx_check_report(c->out, block, slot, "node %u of level %d has %s upper links",
-							node, adjacency->level, adjacency->level > 0 ? "no" : "unexpected");
-		return;
-	}
 	if (adjacency->level == 0)
 		return;
+	if (!ItemPointerIsValid(&adjacency->upper))
+	{
+		vecidx_check_report(c->out, block, slot, "node %u of level %d has no upper links", node, adjacency->level);
+		return;
+	}
 	header = extra_item(c, node, block, slot, &adjacency->upper, HNSW_EXTRA_UPPER, &size);
 	if (header == NULL)
 		return;
@@ -667,9 +666,13 @@ check_node(HnswCheck *c, uint32 node, const HnswAdjacencyData *adjacency, BlockN
 	{
 		uint64		ntids = check_chain(c, node, adjacency->more, block, slot);
 
-		if (ItemPointerIsValid(&adjacency->tid))
+		for (int i = 0; i < HnswOwnTids(adjacency); i++)
 		{
-			if (vecidx_check_tid(c->out, &adjacency->tid))
+			ItemPointerData tid = *HnswOwnTid(adjacency, i);
+
+			if (!ItemPointerIsValid(&tid))
+				continue;
+			if (vecidx_check_tid(c->out, &tid))
 				ntids = Max(ntids, 1);
 			else
 				vecidx_check_report(c->out, block, slot, "TID of node %u is not valid", node);
@@ -681,7 +684,8 @@ check_node(HnswCheck *c, uint32 node, const HnswAdjacencyData *adjacency, BlockN
 	{
 		if (!c->meta.vacuuming)
 			vecidx_check_report(c->out, block, slot, "node %u is deleted, and no VACUUM is under way", node);
-		if (ItemPointerIsValid(&adjacency->tid) || ItemPointerIsValid(&adjacency->more))
+		if (ItemPointerIsValid(&adjacency->tid) || ItemPointerIsValid(&adjacency->more) ||
+			(adjacency->level == 0 && ItemPointerIsValid(&adjacency->upper)))
 			vecidx_check_report(c->out, block, slot, "deleted node %u has TIDs", node);
 	}
 	check_links(c, node, 0, adjacency->nlinks, adjacency->links, block, slot);

@@ -445,8 +445,9 @@ hnsw_disk_read_tids(HnswDiskStore *store, uint32 node, HnswTids *tids)
 			tids->capacity = 16;
 			tids->tids = MemoryContextAlloc(tids->context, sizeof(ItemPointerData) * tids->capacity);
 		}
-		if (ItemPointerIsValid(&adjacency->tid))
-			tids->tids[tids->n++] = adjacency->tid;
+		for (int i = 0; i < HnswOwnTids(adjacency); i++)
+			if (ItemPointerIsValid(HnswOwnTid(adjacency, i)))
+				tids->tids[tids->n++] = *HnswOwnTid(adjacency, i);
 		/* the adjacency page's lock keeps the chain as it is */
 		while (ItemPointerIsValid(&next))
 		{
@@ -1294,6 +1295,7 @@ disk_add_tid(HnswStore *base, uint32 node, const uint8 *code, ItemPointer tid)
 	HnswAdjacency adjacency;
 	Buffer		codebuffer;
 	Buffer		buffer;
+	ItemPointer own = NULL;
 	RecordRef	ref;
 	bool		same;
 
@@ -1315,14 +1317,17 @@ disk_add_tid(HnswStore *base, uint32 node, const uint8 *code, ItemPointer tid)
 	}
 	buffer = hnsw_disk_adjacency(store, node, BUFFER_LOCK_EXCLUSIVE, &adjacency);
 	same = adjacency->state == HNSW_NODE_USED;
+	for (int i = 0; own == NULL && i < HnswOwnTids(adjacency); i++)
+		if (!ItemPointerIsValid(HnswOwnTid(adjacency, i)))
+			own = HnswOwnTid(adjacency, i);
 	if (!same)
 		 /* not the node it was */ ;
-	else if (!ItemPointerIsValid(&adjacency->tid))
+	else if (own != NULL)
 	{
 		PageChange	change;
 
 		page_change_begin(&change, store->index, store->building);
-		page_change_write(&change, buffer, (char *) &adjacency->tid - (char *) BufferGetPage(buffer), tid, sizeof(*tid));
+		page_change_write(&change, buffer, (char *) own - (char *) BufferGetPage(buffer), tid, sizeof(*tid));
 		page_change_commit(&change);
 	}
 	else if (!ItemPointerIsValid(&adjacency->more))

@@ -35,6 +35,7 @@ void
 hnsw_search_begin(HnswSearch *search, const QuantQuery *query)
 {
 	search->query = query;
+	search->enough = -INFINITY;
 	search->nscored = 0;
 	search->frontier.n = search->results.n = search->discarded.n = 0;
 	nodeset_clear(&search->visited);
@@ -120,6 +121,8 @@ expand(HnswSearch *search, int level, int ef)
 		/* what is just as near may lead to what is nearer: codes of few bits have many equal distances */
 		if (search->results.n >= (size_t) ef &&
 			search->frontier.items[0].dist > search->results.items[0].dist)
+			break;
+		if (search->frontier.items[0].dist == search->enough)
 			break;
 		c = nearest_pop(&search->frontier);
 

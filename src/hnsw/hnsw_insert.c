@@ -63,6 +63,17 @@ sorted_results(HnswInserter *inserter, bool check_deleted)
 	return Min(sorted->n, (size_t) inserter->ef_construction);
 }
 
+/* The distance that a node with the same code would have. */
+static float
+own_distance(HnswInserter *inserter)
+{
+	const uint8 *record = inserter->code;
+	float		self;
+
+	quant_score(inserter->query, &record, 1, &self, NULL);
+	return self;
+}
+
 /*
  * Give the TID to a node with the same code, if the search met one.  Equal
  * codes have equal estimates, so only candidates at the distance that the
@@ -71,10 +82,8 @@ sorted_results(HnswInserter *inserter, bool check_deleted)
 static bool
 add_to_equal(HnswInserter *inserter, int nsorted, ItemPointer tid)
 {
-	const uint8 *record = inserter->code;
-	float		self;
+	float		self = own_distance(inserter);
 
-	quant_score(inserter->query, &record, 1, &self, NULL);
 	for (int i = 0; i < nsorted; i++)
 	{
 		if (inserter->sorted.items[i].dist == self &&
@@ -85,8 +94,8 @@ add_to_equal(HnswInserter *inserter, int nsorted, ItemPointer tid)
 }
 
 /*
- * For a row version whose vector is said to be in the index: a narrow search
- * finds its node, if it does.
+ * For a row version whose vector is said to be in the index: a narrow search,
+ * which ends where a node is as near as its own would be, finds it, if it does.
  */
 static bool
 add_to_present(HnswInserter *inserter, const HnswEntry *entry, ItemPointer tid)
@@ -95,6 +104,7 @@ add_to_present(HnswInserter *inserter, const HnswEntry *entry, ItemPointer tid)
 	Candidate	nearest;
 
 	hnsw_search_begin(search, inserter->query);
+	search->enough = own_distance(inserter);
 	nearest = hnsw_search_descend(search, entry->node, entry->level, 0);
 	hnsw_search_level(search, &nearest, 1, 0, Min(PRESENT_EF, inserter->ef_construction));
 	return add_to_equal(inserter, sorted_results(inserter, entry->vacuuming), tid);

@@ -135,7 +135,7 @@ hnsw_code_size(QuantKind kind, Metric metric, int dim)
 typedef struct HnswAdjacencyData
 {
 	uint16		unused1;
-	ItemPointerData upper;		/* upper links, valid iff level > 0 */
+	ItemPointerData upper;		/* level > 0: upper links; else a second heap TID, or invalid */
 	ItemPointerData more;		/* chunk with further TIDs, or invalid */
 	ItemPointerData tid;		/* first heap TID; invalid when taken away */
 	uint8		state;			/* HNSW_NODE_* */
@@ -148,6 +148,14 @@ typedef struct HnswAdjacencyData
 typedef HnswAdjacencyData *HnswAdjacency;
 
 StaticAssertDecl(offsetof(HnswAdjacencyData, links) == 24, "adjacency header is 24 bytes on disk");
+
+/*
+ * The TIDs that stand in the record itself, some of them invalid; further ones
+ * are in chunks.  Most nodes have no upper links and so a place for a second:
+ * an UPDATE that leaves the vector alone writes six bytes there.
+ */
+#define HnswOwnTids(adjacency) ((adjacency)->level == 0 ? 2 : 1)
+#define HnswOwnTid(adjacency, i) ((i) == 0 ? &(adjacency)->tid : &(adjacency)->upper)
 
 #define HNSW_ADJACENCY_SIZE(m, payload) \
 	(MAXALIGN(offsetof(HnswAdjacencyData, links) + sizeof(uint32) * 2 * (m) + (payload)))

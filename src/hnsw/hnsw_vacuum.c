@@ -221,6 +221,24 @@ clean_chain(VacuumState *state, Buffer buffer, uint32 node)
 	}
 }
 
+static bool
+own_tid_is_dead(VacuumState *state, HnswAdjacency adjacency, int i)
+{
+	ItemPointer tid = HnswOwnTid(adjacency, i);
+
+	return ItemPointerIsValid(tid) && is_dead(state, tid);
+}
+
+static bool
+has_tids(HnswAdjacency adjacency)
+{
+	bool		any = ItemPointerIsValid(&adjacency->more);
+
+	for (int i = 0; i < HnswOwnTids(adjacency); i++)
+		any |= ItemPointerIsValid(HnswOwnTid(adjacency, i));
+	return any;
+}
+
 static void
 remove_tids_on_page(VacuumState *state, uint32 ordinal)
 {
@@ -246,8 +264,8 @@ remove_tids_on_page(VacuumState *state, uint32 ordinal)
 			continue;
 		if (ItemPointerIsValid(&adjacency->more))
 			has_chain = true;
-		if (ItemPointerIsValid(&adjacency->tid) && is_dead(state, &adjacency->tid))
-			change_needed = true;
+		for (int j = 0; j < HnswOwnTids(adjacency); j++)
+			change_needed |= own_tid_is_dead(state, adjacency, j);
 	}
 	if (change_needed || has_chain)
 	{
@@ -276,10 +294,11 @@ remove_tids_on_page(VacuumState *state, uint32 ordinal)
 	{
 		HnswAdjacency adjacency = HnswPageGetAdjacency(page, hnsw, i);
 
-		if (adjacency->state == HNSW_NODE_USED &&
-			(ItemPointerIsValid(&adjacency->tid) ? is_dead(state, &adjacency->tid) :
-			 !ItemPointerIsValid(&adjacency->more)))
-			change_needed = true;
+		if (adjacency->state != HNSW_NODE_USED)
+			continue;
+		for (int j = 0; j < HnswOwnTids(adjacency); j++)
+			change_needed |= own_tid_is_dead(state, adjacency, j);
+		change_needed |= !has_tids(adjacency);
 	}
 	if (change_needed)
 	{
@@ -294,12 +313,13 @@ remove_tids_on_page(VacuumState *state, uint32 ordinal)
 
 			if (adjacency->state != HNSW_NODE_USED)
 				continue;
-			if (ItemPointerIsValid(&adjacency->tid) && is_dead(state, &adjacency->tid))
-			{
-				ItemPointerSetInvalid(&adjacency->tid);
-				state->stats->tuples_removed++;
-			}
-			if (!ItemPointerIsValid(&adjacency->tid) && !ItemPointerIsValid(&adjacency->more))
+			for (int j = 0; j < HnswOwnTids(adjacency); j++)
+				if (own_tid_is_dead(state, adjacency, j))
+				{
+					ItemPointerSetInvalid(HnswOwnTid(adjacency, j));
+					state->stats->tuples_removed++;
+				}
+			if (!has_tids(adjacency))
 				adjacency->state = HNSW_NODE_DELETED;
 		}
 		page_change_commit(&change);
@@ -317,8 +337,8 @@ remove_tids_on_page(VacuumState *state, uint32 ordinal)
 		}
 		else if (adjacency->state == HNSW_NODE_USED)
 		{
-			if (ItemPointerIsValid(&adjacency->tid))
-				state->stats->num_index_tuples++;
+			for (int j = 0; j < HnswOwnTids(adjacency); j++)
+				state->stats->num_index_tuples += ItemPointerIsValid(HnswOwnTid(adjacency, j));
 		}
 	}
 	UnlockReleaseBuffer(buffer);
@@ -718,7 +738,7 @@ free_page_nodes(VacuumState *state, uint32 ordinal)
 
 		if (!bit_get(state->deleted, first + i) || adjacency->state != HNSW_NODE_DELETED)
 			continue;
-		if (!ItemPointerIsValid(&upper))
+		if (adjacency->level == 0 || !ItemPointerIsValid(&upper))
 		{
 			any = true;
 			continue;

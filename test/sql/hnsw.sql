@@ -182,6 +182,25 @@ SELECT id FROM t ORDER BY v <-> hnsw_vec(99999, 16) LIMIT 1;
 SELECT id = 18 FROM t ORDER BY v <-> hnsw_vec(18, 16) LIMIT 1;
 DROP TABLE t;
 
+-- another version of a row has its place in the node's record
+CREATE TABLE t (id int, v vector(16), other int);
+INSERT INTO t SELECT i, hnsw_vec(i, 16), 0 FROM generate_series(1, 1000) i;
+CREATE INDEX t_v ON t USING hnsw (v vector_l2_ops);
+CREATE INDEX ON t (other);
+SELECT pg_relation_size('t_v') AS size \gset
+UPDATE t SET other = id;
+SELECT pg_relation_size('t_v') - :size <= 2 * 8192 AS as_large;
+SELECT id, other FROM t ORDER BY v <-> hnsw_vec(17, 16) LIMIT 1;
+SELECT * FROM vecidx_check('t_v', true);
+VACUUM t;
+UPDATE t SET other = -id;
+SELECT id, other FROM t ORDER BY v <-> hnsw_vec(17, 16) LIMIT 1;
+DELETE FROM t WHERE id % 2 = 0;
+VACUUM t;
+SELECT * FROM vecidx_check('t_v', true);
+SELECT hnsw_recall('t', '<->', hnsw_vec(-5, 16)::text, 20) > 0.9 AS good;
+DROP TABLE t;
+
 -- partial, expression, partitioned, unlogged
 CREATE TABLE t (id int, v vector(4), a float8[]);
 INSERT INTO t SELECT i, hnsw_vec(i, 4), hnsw_vec(i, 5)::float4[]::float8[] FROM generate_series(1, 500) i;

@@ -126,6 +126,12 @@ is_pq(Relation index)
 	return index->rd_indam->amoptions == ivfpq_options;
 }
 
+const char *
+ivf_am_name(Relation index)
+{
+	return is_pq(index) ? "ivfpq" : "ivfflat";
+}
+
 const IvfSettings *
 ivf_settings(Relation index)
 {
@@ -164,7 +170,7 @@ too_many_dimensions(Relation index, int max)
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 			 errmsg("column cannot have more than %d dimensions for %s index", max,
-					is_pq(index) ? "ivfpq" : "ivfflat")));
+					ivf_am_name(index))));
 }
 
 /*

@@ -65,6 +65,9 @@ extern Metric ivf_route_metric(Metric metric);
 /* The settings that scans of the index go by (guc.h). */
 extern const struct IvfSettings *ivf_settings(Relation index);
 
+/* "ivfflat" or "ivfpq", for messages. */
+extern const char *ivf_am_name(Relation index);
+
 extern void ivf_init(void);
 
 /* ---- An opened index (ivf_meta.c): what a backend remembers of one ---- */

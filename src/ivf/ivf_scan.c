@@ -1,0 +1,1033 @@
+/*
+ * ivf_scan.c
+ *		Index scans: rows in exact order of distance, as many as are asked for.
+ *
+ * A scan works in rounds.  A round goes through the lists nearest to the query
+ * and keeps the rows that may be the nearest, by a lower bound of their
+ * distance; what else it met is forgotten, but for the bound of the nearest of
+ * it: the rows at hand are good up to there (the limit).  Where lists are left
+ * that were not looked into, the limit is also such that at least as many rows
+ * lie beyond it as before, because of the farther ones many are missing.  When
+ * a query wants rows beyond the limit the next round keeps more of them, and
+ * goes through more lists if that is more than a part of what these hold.  A
+ * row's TID is remembered once it was fetched or returned, so no round gives a
+ * row twice, nor one that stands in two lists because it is being moved.  In
+ * the end a round has gone through all lists and forgets nothing, so a query
+ * comes back short only if the user limited the scan.
+ *
+ * Codes that are exact give the rows' order themselves.  For others the row is
+ * fetched from the table, once nothing at hand that is nearer for certain is
+ * left to return.
+ *
+ * A row that a later round finds nearer than one already returned is late.
+ * Strict order sets late rows aside and returns them when nothing else is
+ * left; relaxed order returns them at once.
+ */
+#include "vecidx.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "access/relscan.h"
+#include "guc.h"
+#include "index/radius.h"
+#include "index/rerank.h"
+#include "index/row_queue.h"
+#include "index/tidset.h"
+#include "ivf/ivf.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/float.h"
+#include "utils/snapmgr.h"
+
+/* A row's distance is taken to be within this many standard errors of its estimate. */
+#define SCAN_ERRORS 3.0f
+
+/* What distances may differ by that are added up in another order, relatively. */
+#define EXACT_SLACK 1e-5
+
+/* Codes scored at once. */
+#define SCORE_BATCH 256
+
+/* Estimates that are compared with the threshold at once. */
+#define SIEVE 16
+
+/* Rows kept by the first round, unless the last scan wanted more: of exact codes, of others. */
+#define FIRST_KEEP_EXACT 64
+#define FIRST_KEEP_CODES 512
+
+/* Each round keeps so many times as many as the one before. */
+#define KEEP_GROWTH 4
+
+/* A round that is not the first goes through lists of so many rows for each that it keeps. */
+#define ROWS_A_KEPT 4
+
+/* Times that a round begins again because lists were rewritten under its feet. */
+#define MAX_RESTARTS 10
+
+/* Rows whose table pages are asked for ahead of their turn. */
+#define FETCH_AHEAD 16
+
+/* Lists whose first pages are asked for ahead, where they are not in memory. */
+#define LISTS_AHEAD 16
+
+/* Most working memory that an index keeps for its next scan. */
+#define SPARE_SCAN_BYTES (1024 * 1024)
+
+typedef enum ScanPhase
+{
+	SCAN_FIRST,					/* nothing searched yet */
+	SCAN_ROUNDS,
+	SCAN_UNORDERED,				/* no distance is defined: any order */
+	SCAN_LATE,					/* only late rows are left */
+	SCAN_DONE
+} ScanPhase;
+
+typedef struct IvfScan
+{
+	MemoryContext context;		/* of this struct and its arrays */
+	MemoryContext scan_context; /* of the scan: ends with it, whatever happens */
+	MemoryContext row;			/* for one fetched row */
+	IvfIndex   *ivf;
+	const IvfSettings *settings;
+	IvfRoute	route;
+	ListQuery  *query;
+	void	   *scratch;
+	void	   *elements;		/* of the query, copied */
+	void	   *centroid;
+	void	   *buffer;			/* of a value */
+	RowFetch   *fetch;			/* NULL until needed */
+	bool		rerank;			/* distances come from the table */
+
+	ScanPhase	phase;
+	int			round;
+	RowQueue	pending;		/* by lower bound: to be fetched; the distances themselves if nothing is */
+	RowQueue	exact;			/* fetched */
+	RowQueue	late;
+	QueuedRow	ahead[FETCH_AHEAD]; /* taken from pending in their order, to be fetched next */
+	int			nahead;
+	int			next_ahead;
+	TidSet		handed;			/* rows fetched or returned */
+	double		returned_dist;	/* farthest returned, -inf at first */
+	double		radius;			/* farther rows are not wanted */
+
+	/* the lists of the present round, as their entries were at one moment */
+	IvfListCopy *lists;
+	size_t		nlists;
+	size_t		lists_capacity;
+	size_t		scanned;		/* of them gone through */
+	size_t		prefetched;		/* of them asked for */
+	bool		all_lists;		/* there are no more that may be gone through */
+	bool		cold;			/* pages are not in memory: ask for them early */
+
+	/* the present round */
+	size_t		keep;
+	uint64		met;			/* rows scored */
+	bool		dropped;		/* rows have been forgotten, none nearer than the threshold */
+	float		threshold;
+	double		limit;			/* rows farther than this wait for the next round */
+
+	/* what the last scans took: where to begin */
+	size_t		keep_first;
+
+	/* any order */
+	uint32		next_list;
+	uint64		changes;		/* when the pass over all lists began */
+} IvfScan;
+
+/* ---- Working memory ---- */
+
+/*
+ * Working memory outlives the scan: the next one on the index takes it over.
+ */
+static IvfScan *
+make_scan(IvfIndex *ivf)
+{
+	MemoryContext context = AllocSetContextCreate(ivf->remembered.context, "ivf scan memory",
+												  ALLOCSET_DEFAULT_SIZES);
+	IvfScan    *so = MemoryContextAllocZero(context, sizeof(IvfScan));
+	Size		size = ivf_centroid_size(ivf->code.spec.elements, ivf->dim);
+
+	so->context = context;
+	so->ivf = ivf;
+	ivf_route_init(&so->route, ivf, context);
+	so->query = vecidx_alloc_aligned(context, ivf->code.query_size);
+	so->scratch = vecidx_alloc_aligned(context, ivf->code.scratch_size + 1);
+	so->elements = MemoryContextAlloc(context, size);
+	so->centroid = MemoryContextAlloc(context, size);
+	so->buffer = vecidx_elements_buffer(ivf->opclass, ivf->dim, context);
+	row_queue_init(&so->pending, context);
+	row_queue_init(&so->exact, context);
+	row_queue_init(&so->late, context);
+	tidset_init(&so->handed, context);
+	so->keep_first = ivf->code.exact ? FIRST_KEEP_EXACT : FIRST_KEEP_CODES;
+	return so;
+}
+
+/* The scan's memory context goes away: keep the working memory, or not. */
+static void
+release_scan(void *arg)
+{
+	IvfScan    *so = arg;
+
+	so->fetch = NULL;			/* was in the scan's context */
+	if (so->ivf->spare_scan == NULL &&
+		MemoryContextMemAllocated(so->context, true) <= SPARE_SCAN_BYTES)
+		so->ivf->spare_scan = so;
+	else
+		MemoryContextDelete(so->context);
+}
+
+/* Working memory for the index as it is now, until the scan's context is reset. */
+static IvfScan *
+acquire_scan(Relation index, MemoryContext scan_context)
+{
+	MemoryContextCallback *callback = MemoryContextAlloc(scan_context, sizeof(MemoryContextCallback));
+	IvfIndex   *ivf = ivf_index_open(index, scan_context);
+	IvfScan    *so = ivf->spare_scan;
+
+	if (so != NULL)
+		ivf->spare_scan = NULL;
+	else
+		so = make_scan(ivf);
+	callback->func = release_scan;
+	callback->arg = so;
+	MemoryContextRegisterResetCallback(scan_context, callback);
+	so->scan_context = scan_context;
+	return so;
+}
+
+static inline Size
+memory_budget(void)
+{
+	return (Size) work_mem * 1024;
+}
+
+/* Rows that the pending queue may keep; it grows to twice as many before it is cut. */
+static size_t
+most_kept(const IvfScan *so)
+{
+	Size		used = so->handed.n > 0 ? tidset_memory(&so->handed) : 0;
+	Size		budget = memory_budget();
+
+	used += (so->exact.n + so->late.n) * sizeof(QueuedRow);
+	return Max((size_t) FIRST_KEEP_CODES, (budget > used ? budget - used : 0) / (2 * sizeof(QueuedRow)));
+}
+
+/* Begin the next scan with what this one took. */
+static void
+learn_keep(IvfScan *so)
+{
+	size_t		least = so->ivf->code.exact ? FIRST_KEEP_EXACT : FIRST_KEEP_CODES;
+	size_t		took = so->handed.n + so->handed.n / 4 + FETCH_AHEAD;
+
+	if (so->handed.n == 0 || so->phase == SCAN_UNORDERED)
+		return;
+
+	/* a scan that wanted less does not make it forget at once */
+	so->keep_first = Max(Max(least, Min(took, most_kept(so) / 4)), so->keep_first - so->keep_first / 4);
+}
+
+static void
+begin_afresh(IvfScan *so)
+{
+	so->phase = SCAN_FIRST;
+	so->round = 0;
+	so->pending.n = so->exact.n = so->late.n = 0;
+	so->nahead = so->next_ahead = 0;
+	tidset_clear(&so->handed);
+	so->returned_dist = -get_float8_infinity();
+	so->nlists = so->scanned = so->prefetched = 0;
+	so->all_lists = false;
+	so->next_list = 0;
+}
+
+IndexScanDesc
+ivf_beginscan(Relation index, int nkeys, int norderbys)
+{
+	IndexScanDesc scan = RelationGetIndexScan(index, nkeys, norderbys);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ivf scan",
+												  ALLOCSET_DEFAULT_SIZES);
+	IvfScan    *so = acquire_scan(index, context);
+
+	so->row = AllocSetContextCreate(context, "ivf scan row", ALLOCSET_DEFAULT_SIZES);
+	so->settings = ivf_settings(index);
+	begin_afresh(so);
+	so->phase = SCAN_DONE;
+	scan->opaque = so;
+	return scan;
+}
+
+void
+ivf_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys)
+{
+	IvfScan    *so = scan->opaque;
+
+	if (keys != NULL && nkeys > 0)
+		memmove(scan->keyData, keys, sizeof(ScanKeyData) * nkeys);
+	if (orderbys != NULL && norderbys > 0)
+		memmove(scan->orderByData, orderbys, sizeof(ScanKeyData) * norderbys);
+	if (so->fetch != NULL)
+		row_fetch_reset(so->fetch);
+	learn_keep(so);
+	begin_afresh(so);
+}
+
+void
+ivf_endscan(IndexScanDesc scan)
+{
+	IvfScan    *so = scan->opaque;
+
+	if (so->fetch != NULL)
+		row_fetch_end(so->fetch);
+	learn_keep(so);
+	MemoryContextDelete(so->scan_context);
+	scan->opaque = NULL;
+}
+
+static void
+copy_queue(RowQueue *to, const RowQueue *from)
+{
+	to->n = 0;
+	for (size_t i = 0; i < from->n; i++)
+		row_queue_append(to, from->rows[i].dist, &from->rows[i].tid);
+}
+
+/*
+ * The index has another uid: it has learned what its lists and codes are made
+ * by.  Go on with that, and with the rows that are known already.
+ */
+static IvfScan *
+change_index(IndexScanDesc scan)
+{
+	IvfScan    *old = scan->opaque;
+	IvfScan    *so = acquire_scan(scan->indexRelation, old->scan_context);
+
+	if (so->ivf == old->ivf)
+		elog(ERROR, "index \"%s\" changes too quickly", RelationGetRelationName(scan->indexRelation));
+	so->row = old->row;
+	so->settings = old->settings;
+	so->fetch = old->fetch;
+	old->fetch = NULL;
+	begin_afresh(so);
+	so->phase = old->phase;
+	so->round = old->round;
+	so->rerank = old->rerank;
+	so->returned_dist = old->returned_dist;
+	so->radius = old->radius;
+	so->keep = old->keep;
+	copy_queue(&so->exact, &old->exact);
+	copy_queue(&so->late, &old->late);
+	for (uint32 i = 0; i <= old->handed.mask; i++)
+		for (int j = 0; j < 64; j++)
+		{
+			const TidRun *run = &old->handed.runs[i];
+			ItemPointerData tid;
+
+			if (run->key == 0 || (run->bits >> j & 1) == 0)
+				continue;
+			ItemPointerSet(&tid, (BlockNumber) (run->key >> 16),
+						   (OffsetNumber) (((run->key & 0xffff) - 1) * 64 + j));
+			(void) tidset_add(&so->handed, &tid);
+		}
+	memcpy(so->elements, old->elements, ivf_centroid_size(so->ivf->code.spec.elements, so->ivf->dim));
+	if (so->phase == SCAN_ROUNDS)
+		listcode_query(&so->ivf->code, so->elements, so->query, so->scratch);
+	scan->opaque = so;
+	return so;
+}
+
+/* ---- Rows of a list ---- */
+
+/* Keep only the nearest of what this round has met. */
+static void
+drop_far(IvfScan *so)
+{
+	double		farthest = row_queue_select(&so->pending, so->keep);
+
+	so->pending.n = so->keep;
+	so->dropped = true;
+	/* rounded up, so that what is kept passes; exact codes are scored in another order of summation */
+	if (so->ivf->code.exact)
+		farthest += fabs(farthest) * EXACT_SLACK;
+	so->threshold = farthest < FLT_MAX ? nextafterf((float) farthest, FLT_MAX) : FLT_MAX;
+}
+
+static inline void
+keep_row(IvfScan *so, double bound, const ItemPointerData *tid)
+{
+	if (bound > so->radius || (so->handed.n > 0 && tidset_has(&so->handed, tid)))
+		return;
+	row_queue_append(&so->pending, bound, tid);
+	if (unlikely(so->pending.n >= 2 * so->keep))
+		drop_far(so);
+}
+
+/*
+ * Keep those of n scored rows that are near enough.  codes: where exact
+ * distances are computed from, or NULL.
+ */
+static void
+sieve(IvfScan *so, const float *dist, const float *err, int n, const ItemPointerData *tids, const uint8 *codes)
+{
+	float		bounds[SCORE_BATCH + SIEVE];
+	Size		code_size = so->ivf->code.code_size;
+
+	if (err != NULL)
+		for (int i = 0; i < n; i++)
+			bounds[i] = dist[i] - SCAN_ERRORS * err[i];
+	else
+		memcpy(bounds, dist, sizeof(float) * n);
+	for (int i = n; i % SIEVE != 0; i++)
+		bounds[i] = FLT_MAX;
+
+	for (int first = 0; first < n; first += SIEVE)
+	{
+		float		threshold = so->threshold;
+		int			some = 0;
+
+		/* most are too far: see that for many at once */
+		for (int i = 0; i < SIEVE; i++)
+			some |= bounds[first + i] <= threshold;
+		if (likely(!some))
+			continue;
+		for (int i = first; i < Min(first + SIEVE, n); i++)
+		{
+			double		bound = bounds[i];
+
+			if (bounds[i] > so->threshold || unlikely(!ItemPointerIsValid(&tids[i])))
+				continue;
+			if (codes != NULL)
+				bound = listcode_exact(so->query, codes + code_size * i);
+			keep_row(so, bound, &tids[i]);
+		}
+	}
+}
+
+/* Score the rows of a segment, where they stand, under its page's lock. */
+static void
+scan_segment(IvfScan *so, ListTerm term, const IvfSegmentRef *ref)
+{
+	const ListCode *code = &so->ivf->code;
+	bool		exact = code->exact;
+	bool		blocks = (ref->segment->flags & IVF_SEGMENT_BLOCKS) != 0;
+	int			count = ref->segment->count;
+	/* by estimates alone, errors are of no interest */
+	bool		bound = so->rerank;
+	float		dist[SCORE_BATCH];
+	float		err[SCORE_BATCH];
+
+	for (int first = 0; first < count; first += SCORE_BATCH)
+	{
+		int			n = Min(count - first, SCORE_BATCH);
+		const float *a = ref->a != NULL ? ref->a + first : NULL;
+		const float *b = ref->b != NULL ? ref->b + first : NULL;
+		const uint8 *codes = ref->codes + code->code_size * first;
+
+		if (blocks)
+			for (int i = 0; i < n; i += LISTCODE_BLOCK)
+				listcode_score_block(so->query, term, a != NULL ? a + i : NULL, b != NULL ? b + i : NULL,
+									 ivf_segment_block(code, ref, (first + i) / LISTCODE_BLOCK),
+									 Min(n - i, LISTCODE_BLOCK), dist + i, bound ? err + i : NULL);
+		else
+			listcode_score(so->query, term, a, b, codes, n, dist, bound ? err : NULL);
+		sieve(so, dist, bound ? err : NULL, n, ref->tids + first, exact ? codes : NULL);
+	}
+	so->met += count;
+}
+
+/* A segment was not there: is the chain still the list's? */
+static void
+chain_broken(IvfScan *so, Relation index, IvfListCopy *list, const ItemPointerData *where, const char *problem)
+{
+	uint32		generation = list->generation;
+
+	ivf_entry_read(so->ivf, index, list->list, list);
+	if (list->generation == generation && list->state == IVF_LIST_USED)
+		vecidx_corrupted(index, ItemPointerGetBlockNumberNoCheck(where),
+						 ItemPointerGetOffsetNumberNoCheck(where), problem);
+}
+
+static void
+scan_list(IvfScan *so, Relation index, IvfListCopy *list)
+{
+	IvfIndex   *ivf = so->ivf;
+	ItemPointerData next = list->head;
+	ListTerm	term = {0, 0};
+	uint64		segments = 0;
+
+	if (!ItemPointerIsValid(&next))
+		return;
+	if (!ivf->code.exact)
+	{
+		ivf_centroid_read(ivf, index, list->list, so->centroid);
+		term = listcode_term(so->query, so->centroid);
+	}
+	while (ItemPointerIsValid(&next))
+	{
+		IvfSegmentRef ref;
+		ItemPointerData where = next;
+		const char *problem;
+
+		CHECK_FOR_INTERRUPTS();
+		if (unlikely(!ivf_segment_try(ivf, index, &where, list->list, &list->generation, BUFFER_LOCK_SHARE,
+									  &ref, &problem)))
+		{
+			/*
+			 * On a standby a chain may be freed while a query reads it.  The
+			 * list's present one has its rows, but for those that went to
+			 * other lists.
+			 */
+			chain_broken(so, index, list, &where, problem);
+			next = list->head;
+			continue;
+		}
+		if (unlikely(++segments > (uint64) ivf->nblocks * MaxOffsetNumber))
+			vecidx_corrupted(index, ItemPointerGetBlockNumber(&where), ItemPointerGetOffsetNumber(&where),
+							 "segments of a list form a ring");
+		next = ref.segment->next;
+		if (so->cold && ItemPointerIsValid(&next) &&
+			ItemPointerGetBlockNumber(&next) != ItemPointerGetBlockNumber(&where))
+			(void) PrefetchBuffer(index, MAIN_FORKNUM, ItemPointerGetBlockNumber(&next));
+		scan_segment(so, term, &ref);
+		ivf_segment_release(&ref);
+	}
+}
+
+/* ---- Rounds ---- */
+
+static inline bool
+iterative(const IvfScan *so)
+{
+	return so->settings->iterative_scan != ITERATIVE_SCAN_OFF;
+}
+
+static size_t
+first_probes(const IvfScan *so)
+{
+	return so->settings->probes > 0 ? (size_t) so->settings->probes :
+		(size_t) ivf_default_probes(so->ivf->used_lists);
+}
+
+/* Lists that the scan may go through. */
+static size_t
+most_probes(const IvfScan *so)
+{
+	size_t		first = first_probes(so);
+
+	if (!iterative(so))
+		return first;
+	/* the setting's largest value is no limit */
+	if (so->settings->max_probes >= IVF_MAX_LISTS)
+		return SIZE_MAX;
+	return Max(first, (size_t) so->settings->max_probes);
+}
+
+/*
+ * Have at least n lists at hand, if there are so many: their entries are read
+ * together, and nothing was rewritten since the directory was scored.  False
+ * if something was: the round has to begin again.
+ */
+static bool
+have_lists(IvfScan *so, Relation index, size_t n)
+{
+	size_t		most = most_probes(so);
+
+	n = Min(n, most);
+	if (n > so->nlists)
+	{
+		size_t		got = ivf_route_next(&so->route, index, n - so->nlists);
+
+		if (so->nlists + got > so->lists_capacity)
+		{
+			size_t		capacity = Max(so->nlists + got, so->lists_capacity * 2);
+
+			so->lists = so->lists == NULL ?
+				MemoryContextAllocHuge(so->context, sizeof(IvfListCopy) * capacity) :
+				repalloc_huge(so->lists, sizeof(IvfListCopy) * capacity);
+			so->lists_capacity = capacity;
+		}
+		for (size_t i = 0; i < got; i++)
+			ivf_entry_read(so->ivf, index, so->route.lists.items[so->route.ordered - got + i].node,
+						   &so->lists[so->nlists + i]);
+		so->nlists += got;
+		if (!ivf_index_refresh(so->ivf, index) || so->ivf->changes != so->route.changes)
+			return false;
+	}
+	so->all_lists = so->nlists >= so->route.lists.n || so->nlists >= most;
+	return true;
+}
+
+/*
+ * Have pages of the next lists read ahead.  Looking whether a page is in
+ * memory costs little, and that of the next list tells about the others.
+ */
+static void
+prefetch_lists(IvfScan *so, Relation index)
+{
+	so->prefetched = Max(so->prefetched, so->scanned + 1);
+	while (so->prefetched < Min(so->scanned + 1 + (so->cold ? LISTS_AHEAD : 1), so->nlists))
+	{
+		const IvfListCopy *list = &so->lists[so->prefetched++];
+		BlockNumber block;
+		BlockNumber end;
+
+		if (!ItemPointerIsValid(&list->head))
+			continue;
+		block = ItemPointerGetBlockNumber(&list->head);
+		if (PrefetchBuffer(index, MAIN_FORKNUM, block).initiated_io)
+			so->cold = true;
+		/* a list that was written at once stands on neighbouring pages */
+		end = ItemPointerGetBlockNumber(&list->tail);
+		if (so->cold && end > block && end - block <= list->segments)
+			while (++block <= end)
+				(void) PrefetchBuffer(index, MAIN_FORKNUM, block);
+	}
+}
+
+static void
+scan_lists(IvfScan *so, Relation index)
+{
+	for (; so->scanned < so->nlists; so->scanned++)
+	{
+		prefetch_lists(so, index);
+		scan_list(so, index, &so->lists[so->scanned]);
+	}
+}
+
+/* How far the rows at hand may be returned before the next round. */
+static double
+find_limit(IvfScan *so)
+{
+	double		limit = get_float8_infinity();
+
+	if (so->pending.n > so->keep)
+		drop_far(so);
+	if (so->dropped)
+		limit = row_queue_select(&so->pending, so->pending.n);
+	if (!so->all_lists && so->pending.n > 0)
+	{
+		size_t		nearer = so->met / 2;
+
+		nearer = nearer > so->handed.n ? nearer - so->handed.n : 0;
+		nearer = Max(nearer, 1);
+		if (nearer < so->pending.n)
+			limit = Min(limit, row_queue_select(&so->pending, nearer));
+	}
+	row_queue_heapify(&so->pending);
+	return limit;
+}
+
+/* Whether another round could bring anything. */
+static inline bool
+rounds_left(const IvfScan *so)
+{
+	return so->dropped || !so->all_lists;
+}
+
+static void
+next_round(IndexScanDesc scan)
+{
+	IvfScan    *so = scan->opaque;
+	Relation	index = scan->indexRelation;
+	size_t		probes = Max(first_probes(so), so->nlists);
+	bool		go_on;
+
+	if (so->round == 0)
+		so->keep = so->keep_first;
+	else
+	{
+		if (!so->dropped && !so->all_lists)
+			probes = 2 * Max(so->nlists, 1);
+		so->keep = Min(so->keep * KEEP_GROWTH, most_kept(so));
+	}
+
+	for (int try = 0;; try++)
+	{
+		bool		stable = try >= MAX_RESTARTS;
+
+		if (!ivf_index_refresh(so->ivf, index))
+			so = change_index(scan);
+		/* rows that no one has been dropped of may stay, if the lists are the same */
+		go_on = so->round > 0 && so->nlists > 0 && !so->dropped && so->route.changes == so->ivf->changes;
+		if (!go_on)
+		{
+			so->pending.n = 0;
+			so->nahead = so->next_ahead = 0;
+			so->scanned = so->prefetched = 0;
+			so->met = 0;
+			so->dropped = false;
+			so->threshold = FLT_MAX;
+			if (so->nlists == 0 || so->route.changes != so->ivf->changes)
+			{
+				so->nlists = 0;
+				if (!ivf_route_begin(&so->route, index, so->elements, true))
+				{
+					so = change_index(scan);
+					continue;
+				}
+				if (so->round == 0)
+					probes = first_probes(so);
+			}
+		}
+		else
+		{
+			/* back to where they were taken from */
+			for (; so->next_ahead < so->nahead; so->next_ahead++)
+				row_queue_append(&so->pending, so->ahead[so->next_ahead].dist, &so->ahead[so->next_ahead].tid);
+			so->nahead = so->next_ahead = 0;
+		}
+		if (!have_lists(so, index, probes) && !stable)
+		{
+			so->nlists = 0;
+			continue;
+		}
+		scan_lists(so, index);
+		while (so->round > 0 && !so->all_lists && so->met < ROWS_A_KEPT * (so->handed.n + so->keep))
+		{
+			if (!have_lists(so, index, so->nlists + so->nlists / 2 + 1) && !stable)
+				break;
+			scan_lists(so, index);
+		}
+		if (!stable && so->ivf->changes != so->route.changes)
+		{
+			so->nlists = 0;
+			continue;
+		}
+		break;
+	}
+	so->round++;
+	so->limit = find_limit(so);
+}
+
+/* ---- Fetching ---- */
+
+/* The query in the code's form, or none where no distance is defined. */
+static bool
+prepare_query(IndexScanDesc scan, IvfScan *so)
+{
+	const ScanKeyData *key = scan->orderByData;
+	const IvfIndex *ivf = so->ivf;
+	const void *elements;
+	MemoryContext old;
+
+	if (key->sk_flags & SK_ISNULL)
+		return false;
+	old = MemoryContextSwitchTo(so->row);
+	elements = vecidx_elements(ivf->opclass, key->sk_argument, ivf->dim, so->buffer);
+	if (elements != NULL)
+	{
+		memcpy(so->elements, elements, ivf_centroid_size(ivf->code.spec.elements, ivf->dim));
+		listcode_query(&ivf->code, so->elements, so->query, so->scratch);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(so->row);
+	return elements != NULL;
+}
+
+static void
+first_round(IndexScanDesc scan)
+{
+	IvfScan    *so = scan->opaque;
+
+	/* count the scan, as every access method does */
+	vecidx_count_scan(scan);
+
+	if (!ivf_index_refresh(so->ivf, scan->indexRelation))
+		so = change_index(scan);
+	so->rerank = !so->ivf->code.exact && so->settings->rerank;
+	so->cold = false;
+	if (!vecidx_radius(scan, so->ivf->code.spec.metric, &so->radius))
+	{
+		so->phase = SCAN_DONE;
+		return;
+	}
+	/* estimates say too little to leave a row out */
+	if (!so->ivf->code.exact && !so->rerank)
+		so->radius = get_float8_infinity();
+	if (!prepare_query(scan, so))
+	{
+		/* no distance is less than anything where none is defined */
+		so->phase = so->radius < get_float8_infinity() ? SCAN_DONE : SCAN_UNORDERED;
+		so->changes = so->ivf->changes;
+		return;
+	}
+	so->phase = SCAN_ROUNDS;
+	next_round(scan);
+}
+
+/* Exact distance of a row; false if the snapshot does not see one. */
+static bool
+fetch_exact(IndexScanDesc scan, IvfScan *so, ItemPointer tid, double *dist)
+{
+	const IvfIndex *ivf = so->ivf;
+	Datum		value;
+	bool		isnull;
+	bool		found;
+	MemoryContext old = MemoryContextSwitchTo(so->row);
+
+	if (so->fetch == NULL)
+		so->fetch = row_fetch_begin(scan->heapRelation, scan->indexRelation, so->scan_context);
+	found = row_fetch_value(so->fetch, tid, scan->xs_snapshot, &value, &isnull);
+	if (found && isnull)
+		found = false;
+	if (found)
+	{
+		const float *floats = vecidx_elements(ivf->opclass, value, ivf->dim, so->buffer);
+
+		if (floats == NULL)
+			found = false;
+		else
+		{
+			*dist = metric_rank(ivf->code.spec.metric, so->elements, floats, ivf->dim);
+			if (isnan(*dist))
+				*dist = get_float8_infinity();
+		}
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(so->row);
+	return found;
+}
+
+static int
+compare_tids(const void *a, const void *b)
+{
+	return ItemPointerCompare((ItemPointer) &((const QueuedRow *) a)->tid,
+							  (ItemPointer) &((const QueuedRow *) b)->tid);
+}
+
+/*
+ * Take the next rows from the pending ones, and have the table's pages read
+ * that they are on, in the order in which they are on disk.
+ */
+static void
+look_ahead(IndexScanDesc scan, IvfScan *so)
+{
+	QueuedRow	by_tid[FETCH_AHEAD];
+	BlockNumber last = InvalidBlockNumber;
+
+	so->nahead = so->next_ahead = 0;
+	while (so->nahead < FETCH_AHEAD && so->pending.n > 0)
+		so->ahead[so->nahead++] = row_queue_pop(&so->pending);
+	memcpy(by_tid, so->ahead, sizeof(QueuedRow) * so->nahead);
+	qsort(by_tid, so->nahead, sizeof(QueuedRow), compare_tids);
+	for (int i = 0; i < so->nahead; i++)
+	{
+		BlockNumber block = ItemPointerGetBlockNumber(&by_tid[i].tid);
+
+		if (block != last)
+			(void) PrefetchBuffer(scan->heapRelation, MAIN_FORKNUM, block);
+		last = block;
+	}
+}
+
+static inline bool
+more_pending(const IvfScan *so)
+{
+	return so->next_ahead < so->nahead || so->pending.n > 0;
+}
+
+/* No row that is not fetched yet can be nearer than this. */
+static inline double
+next_bound(const IvfScan *so)
+{
+	if (so->next_ahead < so->nahead)
+		return so->ahead[so->next_ahead].dist;
+	return so->pending.n > 0 ? so->pending.rows[0].dist : get_float8_infinity();
+}
+
+/* Whether a row comes too late for its place. */
+static inline bool
+is_late(const IvfScan *so, double dist)
+{
+	return dist < so->returned_dist && so->settings->iterative_scan != ITERATIVE_SCAN_RELAXED;
+}
+
+static void
+fetch_one(IndexScanDesc scan, IvfScan *so)
+{
+	QueuedRow	row;
+	double		dist;
+
+	CHECK_FOR_INTERRUPTS();
+	if (so->next_ahead >= so->nahead)
+		look_ahead(scan, so);
+	row = so->ahead[so->next_ahead++];
+	/* it may have stood in two lists */
+	if (tidset_add(&so->handed, &row.tid) && fetch_exact(scan, so, &row.tid, &dist) && dist <= so->radius)
+		row_queue_push(is_late(so, dist) ? &so->late : &so->exact, dist, &row.tid);
+}
+
+/* The next row in order whose distance is known and within the limit. */
+static bool
+next_known(IndexScanDesc scan, IvfScan *so, QueuedRow *row)
+{
+	if (so->rerank)
+	{
+		/* fetch until the nearest fetched row cannot be beaten */
+		while (more_pending(so))
+		{
+			double		bound = next_bound(so);
+
+			if (bound > so->limit || (so->exact.n > 0 && bound >= so->exact.rows[0].dist))
+				break;
+			fetch_one(scan, so);
+		}
+		if (so->exact.n == 0 || so->exact.rows[0].dist > so->limit)
+			return false;
+		*row = row_queue_pop(&so->exact);
+		return true;
+	}
+	while (so->pending.n > 0 && so->pending.rows[0].dist <= so->limit)
+	{
+		CHECK_FOR_INTERRUPTS();
+		*row = row_queue_pop(&so->pending);
+		if (!tidset_add(&so->handed, &row->tid))
+			continue;
+		if (!is_late(so, row->dist))
+			return true;
+		row_queue_push(&so->late, row->dist, &row->tid);
+	}
+	return false;
+}
+
+static bool
+return_row(IndexScanDesc scan, const ItemPointerData *tid)
+{
+	scan->xs_heaptid = *tid;
+	scan->xs_recheck = false;
+	scan->xs_recheckorderby = false;
+	return true;
+}
+
+/* ---- Any order ---- */
+
+/* All rows of a list, as they stand. */
+static void
+gather_list(IvfScan *so, Relation index, uint32 number)
+{
+	IvfListCopy list;
+	ItemPointerData next;
+	uint64		segments = 0;
+
+	ivf_entry_read(so->ivf, index, number, &list);
+	if (list.state != IVF_LIST_USED)
+		return;
+	next = list.head;
+	while (ItemPointerIsValid(&next))
+	{
+		IvfSegmentRef ref;
+		ItemPointerData where = next;
+		const char *problem;
+
+		CHECK_FOR_INTERRUPTS();
+		if (unlikely(!ivf_segment_try(so->ivf, index, &where, list.list, &list.generation, BUFFER_LOCK_SHARE,
+									  &ref, &problem)))
+		{
+			chain_broken(so, index, &list, &where, problem);
+			next = list.head;
+			continue;
+		}
+		if (unlikely(++segments > (uint64) so->ivf->nblocks * MaxOffsetNumber))
+			vecidx_corrupted(index, ItemPointerGetBlockNumber(&where), ItemPointerGetOffsetNumber(&where),
+							 "segments of a list form a ring");
+		for (int i = 0; i < ref.segment->count; i++)
+			if (ItemPointerIsValid(&ref.tids[i]))
+				row_queue_append(&so->pending, 0, &ref.tids[i]);
+		next = ref.segment->next;
+		ivf_segment_release(&ref);
+	}
+}
+
+/*
+ * Rows of all lists one by one.  Rows may move from a list that is to come to
+ * one that is over; so if anything was rewritten the lists are gone through once
+ * more, for what has not been returned.
+ */
+static bool
+next_unordered(IndexScanDesc scan)
+{
+	IvfScan    *so = scan->opaque;
+
+	for (;;)
+	{
+		while (so->pending.n > 0)
+		{
+			const QueuedRow *row = &so->pending.rows[--so->pending.n];
+
+			if (tidset_add(&so->handed, &row->tid))
+				return return_row(scan, &row->tid);
+		}
+		if (so->next_list >= so->ivf->nlists)
+		{
+			if (!ivf_index_refresh(so->ivf, scan->indexRelation))
+				so = change_index(scan);
+			else if (so->ivf->changes == so->changes && so->next_list >= so->ivf->nlists)
+				return false;
+			so->changes = so->ivf->changes;
+			so->next_list = 0;
+			continue;
+		}
+		CHECK_FOR_INTERRUPTS();
+		gather_list(so, scan->indexRelation, so->next_list++);
+	}
+}
+
+bool
+ivf_gettuple(IndexScanDesc scan, ScanDirection dir)
+{
+	IvfScan    *so = scan->opaque;
+	QueuedRow	row;
+
+	/* the index has no order but by distance, nearest first */
+	Assert(ScanDirectionIsForward(dir));
+	(void) dir;
+
+	if (so->phase == SCAN_FIRST)
+	{
+		if (scan->numberOfOrderBys < 1)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot scan %s index without order", ivf_am_name(scan->indexRelation)),
+					 errhint("Order by the distance to a vector.")));
+		if (!IsMVCCSnapshot(scan->xs_snapshot))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("non-MVCC snapshots are not supported with %s", ivf_am_name(scan->indexRelation))));
+		first_round(scan);
+	}
+
+	for (;;)
+	{
+		so = scan->opaque;
+		switch (so->phase)
+		{
+			case SCAN_ROUNDS:
+				if (next_known(scan, so, &row))
+				{
+					so->returned_dist = Max(so->returned_dist, row.dist);
+					return return_row(scan, &row.tid);
+				}
+				if (rounds_left(so) && so->limit <= so->radius)
+					next_round(scan);
+				else if (so->limit < get_float8_infinity())
+					so->limit = get_float8_infinity();	/* nothing more comes: all of it, up to the radius */
+				else
+					so->phase = SCAN_LATE;
+				break;
+			case SCAN_UNORDERED:
+				return next_unordered(scan);
+			case SCAN_LATE:
+				if (so->late.n > 0)
+				{
+					row = row_queue_pop(&so->late);
+					return return_row(scan, &row.tid);
+				}
+				so->phase = SCAN_DONE;
+				break;
+			case SCAN_FIRST:
+			case SCAN_DONE:
+				return false;
+		}
+	}
+}

@@ -100,6 +100,25 @@ typedef RelFileNode VecidxLocator;
 #define VECIDX_KNOWS_GENERIC_REDO false
 #endif
 
+/*
+ * Whether someone holds a buffer's content lock exclusively: a look, nothing
+ * more.  The bit is private to lwlock.c.  False answers "free" must not be
+ * possible, so a version that is not known is always "held".  Whoever does hold
+ * it exclusively checks that it shows (index/wal.c).
+ */
+#if PG_VERSION_NUM < 180000
+#define VECIDX_LOCK_SHOWS true
+#define vecidx_exclusively_locked(desc) \
+	((pg_atomic_read_u32(&(desc)->content_lock.state) & ((uint32) 1 << 24)) != 0)
+#elif PG_VERSION_NUM < 190000
+#define VECIDX_LOCK_SHOWS true
+#define vecidx_exclusively_locked(desc) \
+	((pg_atomic_read_u32(&(desc)->content_lock.state) & ((uint32) MAX_BACKENDS + 1)) != 0)
+#else
+#define VECIDX_LOCK_SHOWS false
+#define vecidx_exclusively_locked(desc) ((void) (desc), true)
+#endif
+
 /* From 17 on an access method says that it builds with workers (it did so unasked before). */
 #if PG_VERSION_NUM >= 170000
 #define vecidx_builds_parallel(am) ((void) ((am)->amcanbuildparallel = true))

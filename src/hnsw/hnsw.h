@@ -13,6 +13,7 @@
 #include "hnsw/hnsw_page.h"
 #include "index/candidates.h"
 #include "index/check.h"
+#include "index/divide.h"
 #include "index/opclass.h"
 #include "index/pagemem.h"
 #include "index/remember.h"
@@ -69,6 +70,12 @@ struct HnswStore
 
 	/* Copy a node's links on a level (empty where it does not reach it); returns its state. */
 	int			(*get_links) (HnswStore *store, uint32 node, int level, HnswLinks *links);
+
+	/*
+	 * The nodes that a node's list of level 0 leads to, in any order and with
+	 * no word on its state: what a search asks.  Returns how many.
+	 */
+	int			(*neighbours) (HnswStore *store, uint32 node, uint32 *nodes);
 
 	/* Score up to HNSW_MAX_LINKS_ANY + 1 nodes; err may be NULL. */
 	void		(*score) (HnswStore *store, const QuantQuery *query, const uint32 *nodes, int n,
@@ -222,6 +229,8 @@ typedef struct HnswIndex
 	Size		adjacency_size;
 	uint32		codes_per_page;
 	uint32		adjacencies_per_page;
+	Divisor		by_code_page;	/* divisors: the same two */
+	Divisor		by_adjacency_page;
 	const VecidxOpclass *opclass;
 	Quantizer	quantizer;
 

@@ -23,6 +23,14 @@ typedef struct RecordRef
 	Size		offset;			/* in the page */
 } RecordRef;
 
+/* An adjacency record that is looked at without a lock. */
+typedef struct AdjacencyPeek
+{
+	PageSlot   *slot;
+	BufferTag	tag;
+	XLogRecPtr	lsn;
+} AdjacencyPeek;
+
 static void
 check_node(HnswDiskStore *store, uint32 node)
 {
@@ -42,7 +50,7 @@ static inline RecordRef
 locate_code(HnswIndex *hnsw, uint32 node)
 {
 	RecordRef	ref;
-	uint32		ordinal = node / hnsw->codes_per_page;
+	uint32		ordinal = divide(node, hnsw->by_code_page);
 
 	ref.slot = &hnsw->code_memory.slots[ordinal];
 	ref.offset = MAXALIGN(SizeOfPageHeaderData) +
@@ -173,6 +181,14 @@ disk_score(HnswStore *base, const QuantQuery *query, const uint32 *nodes, int n,
 			quant_score(query, &record, 1, &dist[i], err == NULL ? NULL : &err[i]);
 		}
 	}
+}
+
+/* Where a node's adjacency record is on its page, which has this ordinal. */
+static inline Size
+adjacency_offset(const HnswIndex *hnsw, uint32 node, uint32 ordinal)
+{
+	return MAXALIGN(SizeOfPageHeaderData) +
+		(Size) (node - ordinal * hnsw->adjacencies_per_page) * hnsw->adjacency_size;
 }
 
 /* Raise an error unless the adjacency record can be trusted. */
@@ -367,19 +383,6 @@ upper_level(HnswDiskStore *store, void *item, ItemPointer where, int level)
 	return upper;
 }
 
-static void
-disk_prefetch_links(HnswStore *base, uint32 node)
-{
-	HnswIndex  *hnsw = ((HnswDiskStore *) base)->hnsw;
-	uint32		ordinal = node / hnsw->adjacencies_per_page;
-
-	if (ordinal < hnsw->adjacency_memory.n)
-		pagemem_prefetch(&hnsw->adjacency_memory.slots[ordinal],
-						 MAXALIGN(SizeOfPageHeaderData) +
-						 (Size) (node - ordinal * hnsw->adjacencies_per_page) * hnsw->adjacency_size,
-						 hnsw->adjacency_size);
-}
-
 static int
 disk_get_links(HnswStore *base, uint32 node, int level, HnswLinks *links)
 {
@@ -413,6 +416,95 @@ disk_get_links(HnswStore *base, uint32 node, int level, HnswLinks *links)
 	return state;
 }
 
+static void
+disk_prefetch_links(HnswStore *base, uint32 node)
+{
+	HnswIndex  *hnsw = ((HnswDiskStore *) base)->hnsw;
+	uint32		ordinal = divide(node, hnsw->by_adjacency_page);
+	PageSlot   *slot;
+
+	if (ordinal >= hnsw->adjacency_memory.n)
+		return;
+	slot = &hnsw->adjacency_memory.slots[ordinal];
+	pagemem_prefetch(slot, adjacency_offset(hnsw, node, ordinal), hnsw->adjacency_size);
+	/* the page's LSN and end */
+	if (slot->buffer > 0)
+		__builtin_prefetch(BufferGetBlock(slot->buffer));
+}
+
+/*
+ * A node's adjacency record without lock or pin, or NULL where that cannot be:
+ * what is read from it counts if peek_holds() says so afterwards, and is then
+ * still to be checked.
+ */
+static HnswAdjacency
+peek_adjacency(HnswDiskStore *store, uint32 node, AdjacencyPeek *peek)
+{
+	HnswIndex  *hnsw = store->hnsw;
+	uint32		ordinal = divide(node, hnsw->by_adjacency_page);
+	PageSlot   *slot;
+	Size		offset;
+	char	   *page;
+
+	/* a build changes pages without moving their LSNs */
+	if (unlikely(store->building || node >= hnsw_node_limit(hnsw) || ordinal >= hnsw->adjacency_memory.n))
+		return NULL;
+	slot = &hnsw->adjacency_memory.slots[ordinal];
+	if (unlikely(slot->checked != slot->buffer))
+		return NULL;
+	vecidx_init_tag(&peek->tag, &vecidx_locator(store->index), MAIN_FORKNUM, 0);
+	peek->slot = slot;
+	page = pagemem_peek_version(slot, &peek->tag, &peek->lsn);
+	if (unlikely(page == NULL))
+		return NULL;
+	offset = adjacency_offset(hnsw, node, ordinal);
+	if (unlikely(offset + hnsw->adjacency_size > ((PageHeader) page)->pd_lower))
+		return NULL;
+	/* as EXPLAIN (BUFFERS) would count a pin */
+	pgBufferUsage.shared_blks_hit++;
+	return (HnswAdjacency) (page + offset);
+}
+
+static inline bool
+peek_holds(AdjacencyPeek *peek)
+{
+	return pagemem_unchanged(peek->slot, &peek->tag, peek->lsn);
+}
+
+static int
+disk_neighbours(HnswStore *base, uint32 node, uint32 *nodes)
+{
+	HnswDiskStore *store = (HnswDiskStore *) base;
+	AdjacencyPeek peek;
+	HnswAdjacency adjacency = peek_adjacency(store, node, &peek);
+	HnswLinks	links;
+
+	if (likely(adjacency != NULL))
+	{
+		uint32		limit = (uint32) hnsw_node_limit(store->hnsw);
+		int			n = *(volatile const uint8 *) &adjacency->nlinks;
+
+		if (likely(adjacency->state == HNSW_NODE_USED && n <= HNSW_MAX_LINKS(store->hnsw->m, 0)))
+		{
+			uint32		most = 0;
+
+			for (int i = 0; i < n; i++)
+				nodes[i] = HnswLinkNode(adjacency->links[i]);
+			if (likely(peek_holds(&peek)))
+			{
+				for (int i = 0; i < n; i++)
+					most = Max(most, nodes[i]);
+				if (likely(most < limit))
+					return n;
+			}
+		}
+	}
+	/* being changed, not in memory, deleted, grown or damaged */
+	(void) disk_get_links(base, node, 0, &links);
+	memcpy(nodes, links.nodes, sizeof(uint32) * links.n);
+	return links.n;
+}
+
 void
 hnsw_chain_step(Relation index, HnswChainGuard *guard, ItemPointer next)
 {
@@ -430,10 +522,23 @@ hnsw_chain_step(Relation index, HnswChainGuard *guard, ItemPointer next)
 int
 hnsw_disk_read_tids(HnswDiskStore *store, uint32 node, HnswTids *tids)
 {
-	HnswAdjacency adjacency;
-	Buffer		buffer = hnsw_disk_adjacency(store, node, BUFFER_LOCK_SHARE, &adjacency);
-	int			state = adjacency->state;
+	AdjacencyPeek peek;
+	HnswAdjacency adjacency = peek_adjacency(store, node, &peek);
+	Buffer		buffer;
+	int			state;
 
+	/* nearly all nodes in use have one TID */
+	if (likely(adjacency != NULL && tids->tids != NULL &&
+			   adjacency->state == HNSW_NODE_USED && !ItemPointerIsValid(&adjacency->more)))
+	{
+		tids->tids[0] = adjacency->tid;
+		tids->n = ItemPointerIsValid(&tids->tids[0]) ? 1 : 0;
+		if (likely(peek_holds(&peek)))
+			return HNSW_NODE_USED;
+	}
+
+	buffer = hnsw_disk_adjacency(store, node, BUFFER_LOCK_SHARE, &adjacency);
+	state = adjacency->state;
 	tids->n = 0;
 	if (state == HNSW_NODE_USED)
 	{
@@ -1385,6 +1490,7 @@ hnsw_disk_store_init(HnswDiskStore *store, Relation index, HnswIndex *hnsw,
 	store->store.quantizer = &hnsw->quantizer;
 	store->store.m = hnsw->m;
 	store->store.get_links = disk_get_links;
+	store->store.neighbours = disk_neighbours;
 	store->store.prefetch_links = disk_prefetch_links;
 	store->store.score = disk_score;
 	store->store.get_code = disk_get_code;

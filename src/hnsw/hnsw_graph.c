@@ -116,6 +116,7 @@ expand(HnswSearch *search, int level, int ef)
 	{
 		Candidate	c;
 		HnswLinks	links;
+		uint32	   *nodes = links.nodes;
 		int			n;
 
 		/* what is just as near may lead to what is nearer: codes of few bits have many equal distances */
@@ -127,19 +128,24 @@ expand(HnswSearch *search, int level, int ef)
 		c = nearest_pop(&search->frontier);
 
 		CHECK_FOR_INTERRUPTS();
-		store->get_links(store, c.node, level, &links);
-
-		n = nodeset_filter(&search->visited, links.nodes, links.n);
+		if (level == 0)
+			n = store->neighbours(store, c.node, nodes);
+		else
+		{
+			(void) store->get_links(store, c.node, level, &links);
+			n = links.n;
+		}
+		n = nodeset_filter(&search->visited, nodes, n);
 		/* unless something nearer turns up now, this one is next */
 		if (search->frontier.n > 0 && level == 0)
 			store->prefetch_links(store, search->frontier.items[0].node);
 		if (n == 0)
 			continue;
-		store->score(store, search->query, links.nodes, n, dist, search->no_errors ? NULL : err);
+		store->score(store, search->query, nodes, n, dist, search->no_errors ? NULL : err);
 		search->nscored += n;
 		for (int i = 0; i < n; i++)
 		{
-			Candidate	next = {dist[i], err[i], links.nodes[i], 0};
+			Candidate	next = {dist[i], err[i], nodes[i], 0};
 
 			consider(search, next, ef);
 		}

@@ -99,6 +99,16 @@ mem_get_links(HnswStore *base, uint32 node, int level, HnswLinks *links)
 	return HNSW_NODE_USED;
 }
 
+static int
+mem_neighbours(HnswStore *base, uint32 node, uint32 *nodes)
+{
+	HnswLinks	links;
+
+	(void) mem_get_links(base, node, 0, &links);
+	memcpy(nodes, links.nodes, sizeof(uint32) * links.n);
+	return links.n;
+}
+
 static void
 mem_prefetch_links(HnswStore *base, uint32 node)
 {
@@ -406,6 +416,7 @@ init_store(HnswMemStore *store, const Quantizer *quantizer, int m)
 	store->store.quantizer = quantizer;
 	store->store.m = m;
 	store->store.get_links = mem_get_links;
+	store->store.neighbours = mem_neighbours;
 	store->store.prefetch_links = mem_prefetch_links;
 	store->store.score = mem_score;
 	store->store.get_code = mem_get_code;

@@ -164,6 +164,8 @@ load_index(Relation index, const HnswMetaPageData *meta)
 	hnsw->adjacency_size = meta->adjacency_size;
 	hnsw->codes_per_page = meta->codes_per_page;
 	hnsw->adjacencies_per_page = meta->adjacencies_per_page;
+	hnsw->by_code_page = divisor_of(hnsw->codes_per_page);
+	hnsw->by_adjacency_page = divisor_of(hnsw->adjacencies_per_page);
 	hnsw->opclass = vecidx_opclass(index);
 	if (!vecidx_extents_exist(&meta->codes, RelationGetNumberOfBlocks(index)) ||
 		!vecidx_extents_exist(&meta->adjacencies, RelationGetNumberOfBlocks(index)))

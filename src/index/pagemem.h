@@ -22,6 +22,22 @@
  * would be another page's.  That takes two evictions and two reads from disk
  * within the reader's microsecond, and costs one bad estimate.
  *
+ * pagemem_peek_version() and pagemem_unchanged() are the same for bytes that do
+ * change: what was copied between the two is what the page held at one moment.
+ * Every change happens under the exclusive content lock and moves the page's
+ * LSN (index/wal.h).  The order of the looks matters:
+ *
+ *		reader: LSN, lock; copy; lock, LSN
+ *		writer: takes the lock, changes the page, sets the LSN, lets go
+ *
+ * If the copy holds a byte of a change, then the reader's second look at the
+ * lock comes after the writer took it (the writer has a barrier there).  Either
+ * the lock is still held; or the writer has let go, and the second LSN is new,
+ * while the first is new only if the lock was seen free after all was written.
+ * Replay has no such barrier: on a standby with a weakly ordered processor a
+ * copy could mix two states of a list.  So nothing but scans may rely on it
+ * there, and each word is to be checked as if it came from a damaged page.
+ *
  * A peek refuses pages whose usage count has run low, so that pages which are
  * only peeked at get pinned now and then and are not evicted as unused.
  */
@@ -32,6 +48,7 @@
 
 #include "compat.h"
 #include "storage/bufmgr.h"
+#include "storage/bufpage.h"
 
 typedef struct PageSlot
 {
@@ -91,6 +108,40 @@ pagemem_unmoved(const PageSlot *slot, BufferTag *tag)
 {
 	tag->blockNum = slot->block;
 	return pagemem_holds(GetBufferDescriptor(slot->buffer - 1), tag);
+}
+
+/*
+ * The same for a page whose bytes may change: *lsn is its version.  NULL also
+ * where it is being changed.
+ */
+static inline char *
+pagemem_peek_version(const PageSlot *slot, BufferTag *tag, XLogRecPtr *lsn)
+{
+	char	   *page = pagemem_peek(slot, tag);
+
+	if (page == NULL)
+		return NULL;
+	*lsn = PageGetLSN(page);
+	pg_read_barrier();
+	if (vecidx_exclusively_locked(GetBufferDescriptor(slot->buffer - 1)))
+		return NULL;
+	pg_read_barrier();
+	return page;
+}
+
+/* After such a peek: is what was read of one moment, and of this page? */
+static inline bool
+pagemem_unchanged(const PageSlot *slot, BufferTag *tag, XLogRecPtr lsn)
+{
+	BufferDesc *desc = GetBufferDescriptor(slot->buffer - 1);
+	bool		same;
+
+	pg_read_barrier();
+	same = !vecidx_exclusively_locked(desc);
+	pg_read_barrier();
+	same &= PageGetLSN((char *) BufferGetBlock(slot->buffer)) == lsn;
+	pg_read_barrier();
+	return same && pagemem_unmoved(slot, tag);
 }
 
 /* Bring the descriptor and the first bytes of a record nearer. */

@@ -11,6 +11,7 @@
  */
 #include "vecidx.h"
 
+#include "access/xlog.h"
 #include "access/xloginsert.h"
 #include "index/wal.h"
 #include "miscadmin.h"
@@ -128,6 +129,33 @@ page_change_register(PageChange *change, Buffer buffer, bool fresh)
 	return GenericXLogRegisterBuffer(change->xlog, buffer, fresh ? GENERIC_XLOG_FULL_IMAGE : 0);
 }
 
+/*
+ * Before the first byte changes: whoever looks at a page without a lock and
+ * finds a new byte there is to find the lock taken, too.
+ */
+static void
+before_change(const PageChange *change)
+{
+	for (int i = 0; i < change->nbuffers; i++)
+		if (VECIDX_LOCK_SHOWS && !BufferIsLocal(change->buffers[i]) &&
+			!vecidx_exclusively_locked(GetBufferDescriptor(change->buffers[i] - 1)))
+			elog(ERROR, "buffer %d is not locked exclusively", change->buffers[i]);
+	pg_memory_barrier();
+}
+
+/* Move the LSNs of pages whose changes are not logged. */
+static void
+move_unlogged(const PageChange *change)
+{
+	XLogRecPtr	lsn;
+
+	if (change->index->rd_rel->relpersistence != RELPERSISTENCE_UNLOGGED)
+		return;
+	lsn = GetFakeLSNForUnloggedRel();
+	for (int i = 0; i < change->nbuffers; i++)
+		PageSetLSN(BufferGetPage(change->buffers[i]), lsn);
+}
+
 /* Write the bytes to the pages, and the record; or the former only. */
 static void
 commit_writes(PageChange *change)
@@ -197,11 +225,16 @@ commit_writes(PageChange *change)
 void
 page_change_commit(PageChange *change)
 {
-	if (change->xlog != NULL)
-		GenericXLogFinish(change->xlog);
-	else if (!change->building)
-		commit_writes(change);
-	else
+	if (change->building)
+	{
 		for (int i = 0; i < change->nbuffers; i++)
 			MarkBufferDirty(change->buffers[i]);
+		return;
+	}
+	before_change(change);
+	if (change->xlog != NULL)
+		GenericXLogFinish(change->xlog);
+	else
+		commit_writes(change);
+	move_unlogged(change);
 }

@@ -17,6 +17,9 @@
  * GenericXLog finds out what is different, which takes several passes over
  * each page.
  *
+ * Every change of a page that others may look at moves its LSN, also where
+ * nothing is logged (unlogged indexes): index/pagemem.h relies on it.
+ *
  * Replay locks the pages in the order in which they were first named, and
  * holds all of them to the end.
  */

@@ -102,9 +102,9 @@ typedef RelFileNode VecidxLocator;
 
 /*
  * Whether someone holds a buffer's content lock exclusively: a look, nothing
- * more.  The bit is private to lwlock.c.  False answers "free" must not be
- * possible, so a version that is not known is always "held".  Whoever does hold
- * it exclusively checks that it shows (index/wal.c).
+ * more.  The bit is private to lwlock.c, so of a version that nobody has looked
+ * at yet every lock is taken for held.  Who does hold one checks that it shows
+ * (index/wal.c).
  */
 #if PG_VERSION_NUM < 180000
 #define VECIDX_LOCK_SHOWS true

@@ -87,6 +87,9 @@ struct HnswStore
 	/* Copy a node's code record (at most the quantizer's code_size bytes). */
 	void		(*get_code) (HnswStore *store, uint32 node, uint8 *code);
 
+	/* First number that no node has now. */
+	uint64		(*node_limit) (HnswStore *store);
+
 	void		(*get_entry) (HnswStore *store, HnswEntry *entry);
 
 	/* Make the node the entry point if its level is higher than the present one's. */
@@ -119,11 +122,10 @@ typedef struct HnswSearch
 {
 	HnswStore  *store;
 	const QuantQuery *query;
-	CandidateArray frontier;	/* nearest_* heap: to be expanded */
-	CandidateArray results;		/* farthest_* heap: the ef nearest */
-	CandidateArray discarded;	/* scored, and not among the results */
+	ScoredArray frontier;		/* scored_nearest_* heap: to be expanded */
+	ScoredArray results;		/* scored_farthest_* heap: the ef nearest */
+	ScoredArray discarded;		/* scored, and not among the results */
 	bool		keep_discarded; /* for a search that may be resumed */
-	bool		no_errors;		/* nobody asks for the estimates' errors: leave them 0 */
 	float		enough;			/* a node just as far as this ends a search of a level; else -inf */
 	NodeSet		visited;
 	uint64		nscored;		/* distances estimated */
@@ -135,13 +137,13 @@ extern void hnsw_search_init(HnswSearch *search, HnswStore *store, MemoryContext
 extern void hnsw_search_begin(HnswSearch *search, const QuantQuery *query);
 
 /* Greedy walk from entry (on level from) down to level to + 1; returns the nearest node met. */
-extern Candidate hnsw_search_descend(HnswSearch *search, uint32 entry, int from, int to);
+extern ScoredNode hnsw_search_descend(HnswSearch *search, uint32 entry, int from, int to);
 
 /*
  * Best-first search of one level from the candidates given.  Leaves the ef
- * nearest in search->results (a farthest_* heap).
+ * nearest in search->results (a scored_farthest_* heap).
  */
-extern void hnsw_search_level(HnswSearch *search, const Candidate *entries, int nentries, int level, int ef);
+extern void hnsw_search_level(HnswSearch *search, const ScoredNode *entries, int nentries, int level, int ef);
 
 /*
  * Go on with a level-0 search as if it had been begun with a larger ef (with
@@ -439,7 +441,7 @@ typedef struct HnswInserter
 	void	   *scratch;
 	uint8	   *code;
 	CandidateArray sorted;
-	Candidate  *carried;		/* entries of the next level */
+	ScoredNode *carried;		/* entries of the next level */
 	HnswLinks  *links;			/* HNSW_LEVEL_LIMIT + 1 levels */
 } HnswInserter;
 

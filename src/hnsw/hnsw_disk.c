@@ -127,53 +127,57 @@ disk_score(HnswStore *base, const QuantQuery *query, const uint32 *nodes, int n,
 	RecordRef	refs[HNSW_MAX_LINKS_ANY + 1];
 	const uint8 *records[HNSW_MAX_LINKS_ANY + 1];
 	BufferTag	tag;
+	uint32		most = 0;
 
 	if (n <= 0)
 		return;
 	/* first all of them: learning that the index has grown moves the page memory */
 	for (int i = 0; i < n; i++)
-		check_node(store, nodes[i]);
+		most = Max(most, nodes[i]);
+	check_node(store, most);
 	if (hnsw->wide)
 	{
 		score_wide(store, query, nodes, n, dist, err);
 		return;
 	}
+
+	/*
+	 * Records are scored where they were last time, and only then comes the
+	 * look whether they are still there.  Until then nothing is read from
+	 * memory that has not been asked for in time.
+	 */
 	for (int i = 0; i < n; i++)
 	{
 		refs[i] = locate_code(hnsw, nodes[i]);
-		pagemem_prefetch(refs[i].slot, refs[i].offset, hnsw->code_size);
-	}
-
-	vecidx_init_tag(&tag, &vecidx_locator(store->index), MAIN_FORKNUM, 0);
-	for (int i = 0; i < n; i++)
-	{
-		char	   *page;
-
 		/* pinning another record of this page may change what the slot remembers */
 		refs[i].peeked = *refs[i].slot;
-		page = pagemem_peek(&refs[i].peeked, &tag);
-		if (likely(page != NULL))
-		{
-			records[i] = (const uint8 *) page + refs[i].offset;
-			/* as EXPLAIN (BUFFERS) would count a pin */
-			pgBufferUsage.shared_blks_hit++;
-		}
+		pagemem_prefetch(&refs[i].peeked, refs[i].offset, hnsw->code_size);
+	}
+	for (int i = 0; i < n; i++)
+	{
+		if (likely(refs[i].peeked.buffer > 0))
+			records[i] = (const uint8 *) BufferGetBlock(refs[i].peeked.buffer) + refs[i].offset;
 		else
 		{
 			uint8	   *copy = store->scratch + (Size) i * store->scratch_stride;
 
 			copy_code(store, &refs[i], copy);
 			records[i] = copy;
-			refs[i].peeked.buffer = InvalidBuffer;
 		}
 	}
 
 	quant_score(query, records, n, dist, err);
 
 	pg_read_barrier();
+	vecidx_init_tag(&tag, &vecidx_locator(store->index), MAIN_FORKNUM, 0);
 	for (int i = 0; i < n; i++)
 	{
-		if (BufferIsValid(refs[i].peeked.buffer) && unlikely(!pagemem_unmoved(&refs[i].peeked, &tag)))
+		if (unlikely(refs[i].peeked.buffer <= 0))
+			continue;
+		/* as EXPLAIN (BUFFERS) would count a pin */
+		if (likely(pagemem_peek(&refs[i].peeked, &tag) != NULL))
+			pgBufferUsage.shared_blks_hit++;
+		else
 		{
 			const uint8 *record = store->scratch;
 
@@ -413,6 +417,8 @@ disk_get_links(HnswStore *base, uint32 node, int level, HnswLinks *links)
 	}
 	UnlockReleaseBuffer(buffer);
 	hnsw_links_load(copy, n, links);
+	for (int i = 0; i < n; i++)
+		check_node(store, links->nodes[i]);
 	return state;
 }
 
@@ -1475,6 +1481,12 @@ disk_raise_entry(HnswStore *base, uint32 node, int level)
 	UnlockReleaseBuffer(buffer);
 }
 
+static uint64
+disk_node_limit(HnswStore *base)
+{
+	return hnsw_node_limit(((HnswDiskStore *) base)->hnsw);
+}
+
 static void
 disk_get_entry(HnswStore *base, HnswEntry *entry)
 {
@@ -1494,6 +1506,7 @@ hnsw_disk_store_init(HnswDiskStore *store, Relation index, HnswIndex *hnsw,
 	store->store.prefetch_links = disk_prefetch_links;
 	store->store.score = disk_score;
 	store->store.get_code = disk_get_code;
+	store->store.node_limit = disk_node_limit;
 	store->store.get_entry = disk_get_entry;
 	store->store.raise_entry = disk_raise_entry;
 	store->store.create_node = disk_create_node;

@@ -25,9 +25,9 @@ hnsw_search_init(HnswSearch *search, HnswStore *store, MemoryContext context, in
 {
 	memset(search, 0, sizeof(*search));
 	search->store = store;
-	candidates_init(&search->frontier, context);
-	candidates_init(&search->results, context);
-	candidates_init(&search->discarded, context);
+	scored_init(&search->frontier, context);
+	scored_init(&search->results, context);
+	scored_init(&search->discarded, context);
 	nodeset_init(&search->visited, context, Min((uint64) ef * store->m * 2, 100000));
 }
 
@@ -38,19 +38,17 @@ hnsw_search_begin(HnswSearch *search, const QuantQuery *query)
 	search->enough = -INFINITY;
 	search->nscored = 0;
 	search->frontier.n = search->results.n = search->discarded.n = 0;
-	nodeset_clear(&search->visited);
 }
 
-Candidate
+ScoredNode
 hnsw_search_descend(HnswSearch *search, uint32 entry, int from, int to)
 {
 	HnswStore  *store = search->store;
-	Candidate	best = {0};
+	uint32		best = entry;
+	float		best_dist;
 	float		dist[HNSW_MAX_LINKS_ANY];
-	float		err[HNSW_MAX_LINKS_ANY] = {0};
 
-	best.node = entry;
-	store->score(store, search->query, &entry, 1, &best.dist, search->no_errors ? NULL : &best.err);
+	store->score(store, search->query, &entry, 1, &best_dist, NULL);
 	search->nscored++;
 
 	for (int level = from; level > to; level--)
@@ -61,19 +59,18 @@ hnsw_search_descend(HnswSearch *search, uint32 entry, int from, int to)
 			bool		moved = false;
 
 			CHECK_FOR_INTERRUPTS();
-			store->get_links(store, best.node, level, &links);
+			store->get_links(store, best, level, &links);
 			if (links.n == 0)
 				break;
-			store->score(store, search->query, links.nodes, links.n, dist, search->no_errors ? NULL : err);
+			store->score(store, search->query, links.nodes, links.n, dist, NULL);
 			search->nscored += links.n;
 			for (int i = 0; i < links.n; i++)
 			{
 				/* strictly nearer, so the walk ends */
-				if (dist[i] < best.dist)
+				if (dist[i] < best_dist)
 				{
-					best.dist = dist[i];
-					best.err = err[i];
-					best.node = links.nodes[i];
+					best_dist = dist[i];
+					best = links.nodes[i];
 					moved = true;
 				}
 			}
@@ -81,27 +78,43 @@ hnsw_search_descend(HnswSearch *search, uint32 entry, int from, int to)
 				break;
 		}
 	}
-	return best;
+	return scored_node(best_dist, best);
 }
 
-/* A scored node: into the results and the frontier if it is near enough. */
+/* Scored nodes: into the results and the frontier if they are near enough. */
 static inline void
-consider(HnswSearch *search, Candidate c, int ef)
+consider(HnswSearch *search, const uint32 *nodes, const float *dist, int n, size_t ef)
 {
-	if (search->results.n < (size_t) ef)
+	ScoredArray *results = &search->results;
+	ScoredArray *frontier = &search->frontier;
+	ScoredArray *discarded = &search->discarded;
+	size_t		keep = search->keep_discarded ? 1 : 0;
+
+	scored_reserve(results, n);
+	scored_reserve(frontier, n);
+	scored_reserve(discarded, n + 1);
+	for (int i = 0; i < n; i++)
 	{
-		farthest_push(&search->results, c);
-		nearest_push(&search->frontier, c);
+		ScoredNode	s = scored_node(dist[i], nodes[i]);
+
+		if (results->n < ef)
+		{
+			scored_farthest_push(results, s);
+			scored_nearest_push(frontier, s);
+			continue;
+		}
+		if (s < results->items[0])
+		{
+			ScoredNode	out = results->items[0];
+
+			scored_farthest_replace(results, s);
+			scored_nearest_push(frontier, s);
+			s = out;
+		}
+		/* there is room for it, kept or not */
+		discarded->items[discarded->n] = s;
+		discarded->n += keep;
 	}
-	else if (candidate_before(&c, &search->results.items[0]))
-	{
-		if (search->keep_discarded)
-			candidates_append(&search->discarded, search->results.items[0]);
-		farthest_replace(&search->results, c);
-		nearest_push(&search->frontier, c);
-	}
-	else if (search->keep_discarded)
-		candidates_append(&search->discarded, c);
 }
 
 /* Expand the frontier until nothing in it can improve the results. */
@@ -110,63 +123,62 @@ expand(HnswSearch *search, int level, int ef)
 {
 	HnswStore  *store = search->store;
 	float		dist[HNSW_MAX_LINKS_ANY];
-	float		err[HNSW_MAX_LINKS_ANY] = {0};
 
 	while (search->frontier.n > 0)
 	{
-		Candidate	c;
 		HnswLinks	links;
 		uint32	   *nodes = links.nodes;
+		uint32		node;
 		int			n;
 
 		/* what is just as near may lead to what is nearer: codes of few bits have many equal distances */
 		if (search->results.n >= (size_t) ef &&
-			search->frontier.items[0].dist > search->results.items[0].dist)
+			scored_dist(search->frontier.items[0]) > scored_dist(search->results.items[0]))
 			break;
-		if (search->frontier.items[0].dist == search->enough)
+		if (scored_dist(search->frontier.items[0]) == search->enough)
 			break;
-		c = nearest_pop(&search->frontier);
+		node = scored_number(scored_nearest_pop(&search->frontier));
 
 		CHECK_FOR_INTERRUPTS();
 		if (level == 0)
-			n = store->neighbours(store, c.node, nodes);
+			n = store->neighbours(store, node, nodes);
 		else
 		{
-			(void) store->get_links(store, c.node, level, &links);
+			(void) store->get_links(store, node, level, &links);
 			n = links.n;
 		}
 		n = nodeset_filter(&search->visited, nodes, n);
 		/* unless something nearer turns up now, this one is next */
 		if (search->frontier.n > 0 && level == 0)
-			store->prefetch_links(store, search->frontier.items[0].node);
+			store->prefetch_links(store, scored_number(search->frontier.items[0]));
 		if (n == 0)
 			continue;
-		store->score(store, search->query, nodes, n, dist, search->no_errors ? NULL : err);
+		store->score(store, search->query, nodes, n, dist, NULL);
 		search->nscored += n;
-		for (int i = 0; i < n; i++)
-		{
-			Candidate	next = {dist[i], err[i], nodes[i], 0};
-
-			consider(search, next, ef);
-		}
+		consider(search, nodes, dist, n, ef);
 	}
 }
 
 void
-hnsw_search_level(HnswSearch *search, const Candidate *entries, int nentries, int level, int ef)
+hnsw_search_level(HnswSearch *search, const ScoredNode *entries, int nentries, int level, int ef)
 {
 	search->frontier.n = search->results.n = search->discarded.n = 0;
-	nodeset_clear(&search->visited);
+	nodeset_clear_below(&search->visited, search->store->node_limit(search->store));
 	for (int i = 0; i < nentries; i++)
-		if (nodeset_add(&search->visited, entries[i].node))
-			consider(search, entries[i], ef);
+	{
+		uint32		node = scored_number(entries[i]);
+		float		dist = scored_dist(entries[i]);
+
+		if (nodeset_add(&search->visited, node))
+			consider(search, &node, &dist, 1, ef);
+	}
 	expand(search, level, ef);
 }
 
 bool
 hnsw_search_resume(HnswSearch *search, int ef)
 {
-	CandidateArray *pool = &search->discarded;
+	ScoredArray *pool = &search->discarded;
 	size_t		before = search->results.n;
 
 	/*
@@ -176,13 +188,15 @@ hnsw_search_resume(HnswSearch *search, int ef)
 	 */
 	if (pool->n == 0 && search->frontier.n == 0)
 		return false;
-	nearest_heapify(pool);
+	scored_nearest_heapify(pool);
+	scored_reserve(&search->results, pool->n);
+	scored_reserve(&search->frontier, pool->n);
 	while (pool->n > 0 && search->results.n < (size_t) ef)
 	{
-		Candidate	c = nearest_pop(pool);
+		ScoredNode	s = scored_nearest_pop(pool);
 
-		farthest_push(&search->results, c);
-		nearest_push(&search->frontier, c);
+		scored_farthest_push(&search->results, s);
+		scored_nearest_push(&search->frontier, s);
 	}
 	expand(search, 0, ef);
 	return search->results.n > before;

@@ -26,13 +26,12 @@ hnsw_inserter_init(HnswInserter *inserter, HnswStore *store, int ef_construction
 	inserter->ef_construction = ef_construction;
 	inserter->seed = seed;
 	hnsw_search_init(&inserter->search, store, context, ef_construction);
-	inserter->search.no_errors = true;
 	hnsw_select_init(&inserter->select, store, context);
 	inserter->query = vecidx_alloc_aligned(context, quantizer->query_size);
 	inserter->scratch = vecidx_alloc_aligned(context, quantizer->scratch_size + 1);
 	inserter->code = vecidx_alloc_aligned(context, quantizer->code_size + SIMD_SLACK);
 	candidates_init(&inserter->sorted, context);
-	inserter->carried = MemoryContextAlloc(context, sizeof(Candidate) * ef_construction);
+	inserter->carried = MemoryContextAlloc(context, sizeof(ScoredNode) * ef_construction);
 	inserter->links = MemoryContextAlloc(context, sizeof(HnswLinks) * (HNSW_LEVEL_LIMIT + 1));
 }
 
@@ -43,21 +42,23 @@ hnsw_inserter_init(HnswInserter *inserter, HnswStore *store, int ef_construction
 static int
 sorted_results(HnswInserter *inserter, bool check_deleted)
 {
-	CandidateArray *results = &inserter->search.results;
+	ScoredArray *results = &inserter->search.results;
 	CandidateArray *sorted = &inserter->sorted;
 
 	sorted->n = 0;
 	candidates_reserve(sorted, results->n);
 	for (size_t i = 0; i < results->n; i++)
 	{
+		Candidate	c = scored_candidate(results->items[i]);
+
 		if (check_deleted)
 		{
 			HnswLinks	links;
 
-			if (inserter->store->get_links(inserter->store, results->items[i].node, 0, &links) != HNSW_NODE_USED)
+			if (inserter->store->get_links(inserter->store, c.node, 0, &links) != HNSW_NODE_USED)
 				continue;
 		}
-		sorted->items[sorted->n++] = results->items[i];
+		sorted->items[sorted->n++] = c;
 	}
 	candidates_sort(sorted->items, sorted->n);
 	return Min(sorted->n, (size_t) inserter->ef_construction);
@@ -101,7 +102,7 @@ static bool
 add_to_present(HnswInserter *inserter, const HnswEntry *entry, ItemPointer tid)
 {
 	HnswSearch *search = &inserter->search;
-	Candidate	nearest;
+	ScoredNode	nearest;
 
 	hnsw_search_begin(search, inserter->query);
 	search->enough = own_distance(inserter);
@@ -115,7 +116,7 @@ add_to_present(HnswInserter *inserter, const HnswEntry *entry, ItemPointer tid)
  * reason (each insert beside a large deleted region comes here).
  */
 static int
-widened_results(HnswInserter *inserter, const Candidate *entries, int nentries)
+widened_results(HnswInserter *inserter, const ScoredNode *entries, int nentries)
 {
 	HnswSearch *search = &inserter->search;
 	int			n = 0;
@@ -134,17 +135,17 @@ static int
 entry_result(HnswInserter *inserter)
 {
 	HnswStore  *store = inserter->store;
-	CandidateArray *results = &inserter->search.results;
+	ScoredArray *results = &inserter->search.results;
 	HnswEntry	entry;
-	Candidate	c = {0};
+	float		dist;
 
 	store->get_entry(store, &entry);
 	if (entry.node == HNSW_INVALID_NODE)
 		return 0;
-	c.node = entry.node;
-	store->score(store, inserter->query, &c.node, 1, &c.dist, NULL);
-	results->n = 0;
-	candidates_append(results, c);
+	store->score(store, inserter->query, &entry.node, 1, &dist, NULL);
+	scored_reserve(results, 1);
+	results->items[0] = scored_node(dist, entry.node);
+	results->n = 1;
 	return sorted_results(inserter, true);
 }
 
@@ -167,8 +168,8 @@ hnsw_inserter_add(HnswInserter *inserter, const void *vector, ItemPointer tid, b
 	int			level;
 	int			top;
 	uint32		node;
-	Candidate	nearest;
-	const Candidate *entries;
+	ScoredNode	nearest;
+	const ScoredNode *entries;
 	int			nentries;
 
 	quant_encode(store->quantizer, vector, inserter->code, inserter->scratch);
@@ -231,7 +232,7 @@ retry:
 		if (l > 0)
 		{
 			nentries = search->results.n;
-			memcpy(inserter->carried, search->results.items, sizeof(Candidate) * nentries);
+			memcpy(inserter->carried, search->results.items, sizeof(ScoredNode) * nentries);
 			entries = inserter->carried;
 		}
 	}

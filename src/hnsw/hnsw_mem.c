@@ -119,6 +119,12 @@ mem_prefetch_links(HnswStore *base, uint32 node)
 		__builtin_prefetch(n + i);
 }
 
+static uint64
+mem_node_limit(HnswStore *base)
+{
+	return pg_atomic_read_u32(&((HnswMemStore *) base)->graph->nnodes);
+}
+
 static void
 mem_get_entry(HnswStore *base, HnswEntry *entry)
 {
@@ -420,6 +426,7 @@ init_store(HnswMemStore *store, const Quantizer *quantizer, int m)
 	store->store.prefetch_links = mem_prefetch_links;
 	store->store.score = mem_score;
 	store->store.get_code = mem_get_code;
+	store->store.node_limit = mem_node_limit;
 	store->store.get_entry = mem_get_entry;
 	store->store.raise_entry = mem_raise_entry;
 	store->store.create_node = mem_create_node;

@@ -110,7 +110,7 @@ typedef struct HnswScan
 
 	/* passes over all codes */
 	size_t		linear_keep;
-	Candidate	linear_last;	/* where the last pass ended */
+	ScoredNode	linear_last;	/* where the last pass ended */
 	bool		linear_started;
 	uint32		unordered_next; /* node to look at next */
 } HnswScan;
@@ -304,28 +304,50 @@ beyond_radius(const HnswScan *so, float bound)
 }
 
 /*
- * Hand candidates to the fetching stage, beside those it has not fetched yet:
- * there their distance is the lower bound.  The graph search's results grow
- * from round to round; those handed over before are left out.
+ * Hand nodes to the fetching stage, beside those it has not fetched yet: there
+ * their distance is the lower bound.  The graph search's results grow from
+ * round to round; those handed over before are left out.  Estimates' errors
+ * are wanted for these few only, so they are scored once more.  Returns the
+ * largest.
  */
-static void
-hand_over(HnswScan *so, const Candidate *items, size_t n, bool from_graph)
+static float
+hand_over(HnswScan *so, const ScoredNode *items, size_t n, bool from_graph)
 {
+	HnswStore  *store = &so->store.store;
 	CandidateArray *pending = &so->pending;
+	uint32		nodes[SCORE_BATCH];
+	float		dist[SCORE_BATCH];
+	float		err[SCORE_BATCH] = {0};
+	float		largest = 0;
+	size_t		i = 0;
 
 	candidates_reserve(pending, n);
-	for (size_t i = 0; i < n; i++)
+	while (i < n)
 	{
-		Candidate	c = items[i];
+		int			batch = 0;
 
-		c.dist = lower_bound(so, c.dist, c.err);
-		if (beyond_radius(so, c.dist))
-			continue;
-		if (from_graph && !nodeset_add(&so->handed, c.node))
-			continue;
-		pending->items[pending->n++] = c;
+		for (; i < n && batch < SCORE_BATCH; i++)
+		{
+			uint32		node = scored_number(items[i]);
+
+			if (from_graph && !nodeset_add(&so->handed, node))
+				continue;
+			nodes[batch] = node;
+			dist[batch++] = scored_dist(items[i]);
+		}
+		if (so->floats != NULL && batch > 0)
+			store->score(store, so->query, nodes, batch, dist, err);
+		for (int j = 0; j < batch; j++)
+		{
+			Candidate	c = {lower_bound(so, dist[j], err[j]), err[j], nodes[j], 0};
+
+			largest = Max(largest, err[j]);
+			if (!beyond_radius(so, c.dist))
+				pending->items[pending->n++] = c;
+		}
 	}
 	nearest_heapify(pending);
+	return largest;
 }
 
 /* The k-th smallest of n values (k from 0), which it reorders: Hoare's FIND. */
@@ -379,9 +401,9 @@ kth_smallest(float *values, size_t n, size_t k)
 static void
 hand_over_results(HnswScan *so)
 {
-	CandidateArray *results = &so->search.results;
+	ScoredArray *results = &so->search.results;
 
-	hand_over(so, results->items, results->n, true);
+	(void) hand_over(so, results->items, results->n, true);
 	if (results->n > so->ndistances)
 	{
 		if (so->distances != NULL)
@@ -390,14 +412,17 @@ hand_over_results(HnswScan *so)
 		so->distances = MemoryContextAllocHuge(so->context, sizeof(float) * so->ndistances);
 	}
 	for (size_t i = 0; i < results->n; i++)
-		so->distances[i] = results->items[i].dist;
+		so->distances[i] = scored_dist(results->items[i]);
 	if (results->n > 0)
 		so->margin = kth_smallest(so->distances, results->n, (results->n - 1) / 2);
 	if (results->n >= (size_t) so->ef && so->ef < hnsw_ef_search * COARSE_WIDENING)
 	{
-		const Candidate *farthest = &results->items[0];
+		uint32		farthest = scored_number(results->items[0]);
+		float		dist;
+		float		err;
 
-		so->margin = Min(so->margin, lower_bound(so, farthest->dist, farthest->err));
+		so->store.store.score(&so->store.store, so->query, &farthest, 1, &dist, &err);
+		so->margin = Min(so->margin, lower_bound(so, dist, err));
 	}
 }
 
@@ -429,7 +454,7 @@ scan_memory(const HnswScan *so)
 {
 	/* what is in use: the arrays may be larger from a former scan */
 	return (so->search.frontier.n + so->search.results.n +
-			so->search.discarded.n + so->pending.n) * sizeof(Candidate) +
+			so->search.discarded.n) * sizeof(ScoredNode) + so->pending.n * sizeof(Candidate) +
 		((Size) so->search.visited.n + so->handed.n) * 4 * sizeof(uint32) +
 		(so->exact.n + so->late.n) * sizeof(ExactRow);
 }
@@ -460,14 +485,14 @@ finish(HnswScan *so)
 static void
 finish_graph(HnswScan *so)
 {
-	hand_over(so, so->search.discarded.items, so->search.discarded.n, true);
+	(void) hand_over(so, so->search.discarded.items, so->search.discarded.n, true);
 	finish(so);
 }
 
 static void
 first_round(IndexScanDesc scan, HnswScan *so)
 {
-	Candidate	nearest;
+	ScoredNode	nearest;
 
 	/* count the scan, as every access method does */
 	vecidx_count_scan(scan);
@@ -525,28 +550,29 @@ graph_round(HnswScan *so)
 
 /* Keep those of n scored nodes, numbered from first on, that are among the nearest and no round has returned. */
 static void
-keep_nearest(HnswScan *so, CandidateArray *nearest, uint32 first, int n, const float *dist, const float *err)
+keep_nearest(HnswScan *so, ScoredArray *nearest, uint32 first, int n, const float *dist)
 {
+	scored_reserve(nearest, n);
 	for (int i = 0; i < n; i++)
 	{
-		Candidate	c = {dist[i], err[i], first + i, 0};
+		ScoredNode	s = scored_node(dist[i], first + i);
 
-		if (nearest->n >= so->linear_keep && !candidate_before(&c, &nearest->items[0]))
+		if (nearest->n >= so->linear_keep && s >= nearest->items[0])
 			continue;
-		if (so->linear_started && !candidate_before(&so->linear_last, &c))
+		if (so->linear_started && s <= so->linear_last)
 			continue;			/* an earlier pass had it */
-		if (nodeset_has(&so->handed, c.node))
+		if (nodeset_has(&so->handed, first + i))
 			continue;			/* the graph search had it */
 		if (nearest->n < so->linear_keep)
-			farthest_push(nearest, c);
+			scored_farthest_push(nearest, s);
 		else
-			farthest_replace(nearest, c);
+			scored_farthest_replace(nearest, s);
 	}
 }
 
 /* Score all codes of a page: where they stand there, under its lock. */
 static void
-linear_page(HnswScan *so, Relation index, uint32 ordinal, CandidateArray *nearest)
+linear_page(HnswScan *so, Relation index, uint32 ordinal, ScoredArray *nearest)
 {
 	HnswIndex  *hnsw = so->hnsw;
 	HnswStore  *store = &so->store.store;
@@ -557,7 +583,6 @@ linear_page(HnswScan *so, Relation index, uint32 ordinal, CandidateArray *neares
 	const uint8 *records[SCORE_BATCH];
 	uint32		nodes[SCORE_BATCH];
 	float		dist[SCORE_BATCH];
-	float		err[SCORE_BATCH];
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	vecidx_page_check(index, buffer, VECIDX_PAGE_CODE, HNSW_VERSION);
@@ -573,15 +598,15 @@ linear_page(HnswScan *so, Relation index, uint32 ordinal, CandidateArray *neares
 		{
 			for (int i = 0; i < n; i++)
 				nodes[i] = base + first + i;
-			store->score(store, so->query, nodes, n, dist, err);
+			store->score(store, so->query, nodes, n, dist, NULL);
 		}
 		else
 		{
 			for (int i = 0; i < n; i++)
 				records[i] = (const uint8 *) PageGetContents(page) + (first + i) * hnsw->code_size;
-			quant_score(so->query, records, n, dist, err);
+			quant_score(so->query, records, n, dist, NULL);
 		}
-		keep_nearest(so, nearest, base + first, n, dist, err);
+		keep_nearest(so, nearest, base + first, n, dist);
 	}
 	if (!hnsw->wide)
 		UnlockReleaseBuffer(buffer);
@@ -590,8 +615,9 @@ linear_page(HnswScan *so, Relation index, uint32 ordinal, CandidateArray *neares
 static void
 linear_round(IndexScanDesc scan, HnswScan *so)
 {
-	CandidateArray *nearest = &so->search.results;
+	ScoredArray *nearest = &so->search.results;
 	size_t		n;
+	float		err;
 
 	/* from here on a node counts when it is handed over, however many passes score it */
 	if (!so->linear_started)
@@ -605,7 +631,7 @@ linear_round(IndexScanDesc scan, HnswScan *so)
 		so->linear_keep = Max((size_t) LINEAR_FIRST, (size_t) so->ef);
 	else
 	{
-		size_t		most = (size_t) (memory_budget() / 2 / sizeof(Candidate));
+		size_t		most = (size_t) (memory_budget() / 2 / (sizeof(ScoredNode) + sizeof(Candidate)));
 
 		so->linear_keep = Min(so->linear_keep * LINEAR_GROWTH, Max(most, (size_t) LINEAR_FIRST));
 	}
@@ -626,21 +652,15 @@ linear_round(IndexScanDesc scan, HnswScan *so)
 		finish(so);
 		return;
 	}
-	hand_over(so, nearest->items, n, false);
+	err = hand_over(so, nearest->items, n, false);
 	so->search.nscored += n;
 	so->linear_last = nearest->items[0];
 	so->linear_started = true;
 	if (n < so->linear_keep)
 		finish(so);				/* that was all */
 	else
-	{
 		/* nodes beyond the last one kept may be nearer than their estimates */
-		float		err = 0;
-
-		for (size_t i = 0; i < n; i++)
-			err = Max(err, nearest->items[i].err);
-		so->margin = lower_bound(so, so->linear_last.dist, err);
-	}
+		so->margin = lower_bound(so, scored_dist(so->linear_last), err);
 	nearest->n = 0;
 }
 

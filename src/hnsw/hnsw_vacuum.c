@@ -512,7 +512,7 @@ static void
 search_candidates(VacuumState *state, uint32 node, int level, const HnswLinks *links)
 {
 	HnswEntry	entry;
-	Candidate	nearest;
+	ScoredNode	nearest;
 	CandidateArray *live = &state->candidates;
 
 	hnsw_index_refresh(state->hnsw, state->index, &entry);
@@ -529,7 +529,7 @@ search_candidates(VacuumState *state, uint32 node, int level, const HnswLinks *l
 		live->n = 0;
 		for (size_t i = 0; i < state->search.results.n; i++)
 		{
-			Candidate	c = state->search.results.items[i];
+			Candidate	c = scored_candidate(state->search.results.items[i]);
 			bool		known = c.node == node || is_deleted(state, c.node);
 
 			for (int j = 0; !known && j < links->n; j++)

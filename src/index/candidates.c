@@ -26,6 +26,18 @@ candidate_compare(const void *a, const void *b)
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
+void
+scored_grow(ScoredArray *a, size_t more)
+{
+	size_t		capacity = Max(a->capacity * 2, Max((size_t) 64, a->n + more));
+
+	if (a->items == NULL)
+		a->items = MemoryContextAllocHuge(a->context, capacity * sizeof(ScoredNode));
+	else
+		a->items = repalloc_huge(a->items, capacity * sizeof(ScoredNode));
+	a->capacity = capacity;
+}
+
 /* A cleared set is no larger than this; a power of two. */
 #define NODESET_KEEP_BYTES (512 * 1024)
 
@@ -44,27 +56,73 @@ nodeset_init(NodeSet *set, MemoryContext context, uint32 expected)
 	expected = Max(expected, 64);
 	expected = Min(expected, (uint32) 1 << 28);
 	set->context = context;
+	set->bits = NULL;
+	set->nbits = 0;
 	nodeset_alloc(set, pg_nextpower2_32(expected * 4 + 4));
+}
+
+/* Have room for nodes below limit; what is new is not set. */
+static void
+alloc_bits(NodeSet *set, uint32 limit)
+{
+	uint32		nbits = (uint32) TYPEALIGN(4096, (Size) limit + 1);
+	uint64	   *bits = MemoryContextAllocZero(set->context, nbits / 8);
+
+	if (set->bits != NULL)
+	{
+		memcpy(bits, set->bits, set->nbits / 8);
+		pfree(set->bits);
+	}
+	set->bits = bits;
+	set->nbits = nbits;
+}
+
+void
+nodeset_grow_bits(NodeSet *set, uint32 node)
+{
+	alloc_bits(set, Max(node, set->nbits + set->nbits / 8));
+}
+
+void
+nodeset_clear_below(NodeSet *set, uint64 limit)
+{
+	if (limit > NODESET_MAX_BITS)
+	{
+		if (set->bits != NULL)
+			pfree(set->bits);
+		set->bits = NULL;
+		set->nbits = 0;
+		nodeset_clear(set);
+		return;
+	}
+	if (set->bits != NULL)
+		memset(set->bits, 0, set->nbits / 8);
+	if (limit > set->nbits)
+		alloc_bits(set, (uint32) limit);
+	set->n = 0;
 }
 
 void
 nodeset_clear(NodeSet *set)
 {
+	Size		size = ((Size) set->mask + 1) * sizeof(uint32);
+
+	Assert(set->bits == NULL);
 	/* after one huge search the next ones should not pay for its size */
-	if (nodeset_memory(set) > NODESET_KEEP_BYTES)
+	if (size > NODESET_KEEP_BYTES)
 	{
 		pfree(set->slots);
 		nodeset_alloc(set, NODESET_KEEP_BYTES / 4 / sizeof(uint32));
 		return;
 	}
-	memset(set->slots, 0, nodeset_memory(set));
+	memset(set->slots, 0, size);
 	set->n = 0;
 }
 
 Size
 nodeset_memory(const NodeSet *set)
 {
-	return ((Size) set->mask + 1) * sizeof(uint32);
+	return ((Size) set->mask + 1) * sizeof(uint32) + set->nbits / 8;
 }
 
 void

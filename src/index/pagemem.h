@@ -20,7 +20,9 @@
  * readable; the answer is only wrong, and dropped.  A buffer could leave the
  * page and come back to it between the two looks: the bytes read in between
  * would be another page's.  That takes two evictions and two reads from disk
- * within the reader's microsecond, and costs one bad estimate.
+ * within the reader's microsecond, and costs one bad estimate.  For estimates
+ * the second look is therefore enough (disk_score()): without the first, it
+ * takes one eviction before and one read, into the same buffer, just then.
  *
  * pagemem_peek_version() and pagemem_unchanged() are the same for bytes that do
  * change: what was copied between the two is what the page held at one moment.

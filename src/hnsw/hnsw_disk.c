@@ -533,14 +533,23 @@ hnsw_disk_read_tids(HnswDiskStore *store, uint32 node, HnswTids *tids)
 	Buffer		buffer;
 	int			state;
 
-	/* nearly all nodes in use have one TID */
+	/* nearly all nodes in use have their TIDs in the record */
 	if (likely(adjacency != NULL && tids->tids != NULL &&
 			   adjacency->state == HNSW_NODE_USED && !ItemPointerIsValid(&adjacency->more)))
 	{
-		tids->tids[0] = adjacency->tid;
-		tids->n = ItemPointerIsValid(&tids->tids[0]) ? 1 : 0;
+		ItemPointerData own[2];
+		int			n = HnswOwnTids(adjacency);
+
+		for (int i = 0; i < n; i++)
+			own[i] = *HnswOwnTid(adjacency, i);
 		if (likely(peek_holds(&peek)))
+		{
+			tids->n = 0;
+			for (int i = 0; i < n; i++)
+				if (ItemPointerIsValid(&own[i]))
+					tids->tids[tids->n++] = own[i];
 			return HNSW_NODE_USED;
+		}
 	}
 
 	buffer = hnsw_disk_adjacency(store, node, BUFFER_LOCK_SHARE, &adjacency);

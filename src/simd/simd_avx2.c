@@ -189,6 +189,82 @@ vi_sum4(simde__m256i v0, simde__m256i v1, simde__m256i v2, simde__m256i v3, int3
 	simde_mm_storeu_si128((simde__m128i *) out, simde_mm_hadd_epi32(h01, h23));
 }
 
+#define LUT_PARTS 2
+
+/* lo and hi: sums of the codes in low and in high nibbles */
+typedef struct LutSum
+{
+	simde__m256i lo;
+	simde__m256i lo_odd;
+	simde__m256i hi;
+	simde__m256i hi_odd;
+} LutSum;
+
+SIMD_INLINE LutSum
+lut_zero(void)
+{
+	const simde__m256i zero = simde_mm256_setzero_si256();
+	LutSum		sum = {zero, zero, zero, zero};
+
+	return sum;
+}
+
+SIMD_INLINE simde__m256i
+lut_load(const uint8_t *p, int stride, int k)
+{
+	simde__m128i first = simde_mm_loadu_si128((const simde__m128i *) p);
+
+	if (k == 1)
+		return simde_mm256_inserti128_si256(simde_mm256_setzero_si256(), first, 0);
+	if (stride == 16)
+		return simde_mm256_loadu_si256((const simde__m256i *) p);
+	return simde_mm256_inserti128_si256(simde_mm256_castsi128_si256(first),
+										simde_mm_loadu_si128((const simde__m128i *) (p + stride)), 1);
+}
+
+/* parts that are not there have tables of zeros */
+SIMD_INLINE LutSum
+lut_step(LutSum sum, const uint8_t *tables, const uint8_t *block, int stride, int k)
+{
+	const simde__m256i nibble = simde_mm256_set1_epi8(0x0f);
+	simde__m256i t = lut_load(tables, 16, k);
+	simde__m256i c = lut_load(block, stride, k);
+	simde__m256i lo = simde_mm256_shuffle_epi8(t, simde_mm256_and_si256(c, nibble));
+	simde__m256i hi = simde_mm256_shuffle_epi8(t, simde_mm256_and_si256(simde_mm256_srli_epi16(c, 4), nibble));
+
+	sum.lo = simde_mm256_add_epi16(sum.lo, lo);
+	sum.lo_odd = simde_mm256_add_epi16(sum.lo_odd, simde_mm256_srli_epi16(lo, 8));
+	sum.hi = simde_mm256_add_epi16(sum.hi, hi);
+	sum.hi_odd = simde_mm256_add_epi16(sum.hi_odd, simde_mm256_srli_epi16(hi, 8));
+	return sum;
+}
+
+SIMD_INLINE void
+lut_add_half(uint32_t *out, simde__m128i words)
+{
+	simde__m256i *at = (simde__m256i *) out;
+
+	simde_mm256_storeu_si256(at, simde_mm256_add_epi32(simde_mm256_loadu_si256(at), simde_mm256_cvtepu16_epi32(words)));
+}
+
+SIMD_INLINE void
+lut_add_codes(uint32_t *out, simde__m256i all, simde__m256i odd)
+{
+	simde__m256i even = simde_mm256_sub_epi16(all, simde_mm256_slli_epi16(odd, 8));
+	simde__m128i e = simde_mm_add_epi16(simde_mm256_castsi256_si128(even), simde_mm256_extracti128_si256(even, 1));
+	simde__m128i o = simde_mm_add_epi16(simde_mm256_castsi256_si128(odd), simde_mm256_extracti128_si256(odd, 1));
+
+	lut_add_half(out, simde_mm_unpacklo_epi16(e, o));
+	lut_add_half(out + 8, simde_mm_unpackhi_epi16(e, o));
+}
+
+SIMD_INLINE void
+lut_add_to(uint32_t *low, uint32_t *high, LutSum sum)
+{
+	lut_add_codes(low, sum.lo, sum.lo_odd);
+	lut_add_codes(high, sum.hi, sum.hi_odd);
+}
+
 #define VB simde__m256i
 #define VB_BYTES 32
 

@@ -37,6 +37,13 @@
  *	vi_sum(v) and, four at once, vi_sum4(v0, v1, v2, v3, out), of what
  *	u4_total() and u8_total() give
  *
+ * Table lookup, where the level has it: LUT_PARTS parts of a block at a time.
+ *	LutSum, lut_zero()
+ *	lut_step(sum, tables, block, stride, k)	adds k parts, a constant that is 1 or
+ *						LUT_PARTS; stride bytes of block apart, of which 16 are read
+ *	lut_add_to(low, high, sum)	adds the sums of the codes in low nibbles to
+ *						low[0..16), of those in high nibbles to high[0..16)
+ *
  * Bits: those of bits_impl.h.
  */
 #include "simd/simd_tables.h"
@@ -464,12 +471,59 @@ KERNEL(dot_u8s16_batch) (const int16_t *query, const uint8_t *const *codes, int 
 	}
 }
 
-/* Sums of the codes of a block that lie h bytes apart in each part, from the plain level. */
+/*
+ * Parts whose entries, at most 255 each, are added in 16 bits.  A vector of
+ * results holds one byte a code: the odd bytes are added by themselves, the
+ * even ones with them on top, which comes off at the end.
+ */
+#define LUT_RUN 256
+
+#ifdef LUT_PARTS
+
+/* stride: bytes of a part in the block, 16 wherever that is a constant */
+SIMD_INLINE void
+lut_block(const uint8_t *tables, const uint8_t *block, int nparts, int stride, uint32_t *low, uint32_t *high)
+{
+	for (int first = 0; first < nparts; first += LUT_RUN)
+	{
+		int			n = min_int(nparts - first, LUT_RUN);
+		const uint8_t *t = tables + 16 * (size_t) first;
+		const uint8_t *c = block + (size_t) stride * (size_t) first;
+		LutSum		sum = lut_zero();
+		int			p = 0;
+
+		for (; p <= n - LUT_PARTS; p += LUT_PARTS)
+			sum = lut_step(sum, t + 16 * p, c + stride * p, stride, LUT_PARTS);
+		for (; p < n; p++)
+			sum = lut_step(sum, t + 16 * p, c + stride * p, stride, 1);
+		lut_add_to(low, high, sum);
+	}
+}
+
+static void
+KERNEL(sum_u4_block) (const uint8_t *tables, const uint8_t *block, int nparts, int half, uint32_t *out)
+{
+	uint32_t	low[16] = {0};
+	uint32_t	high[16] = {0};
+
+	if (half == 16)
+		lut_block(tables, block, nparts, 16, low, high);
+	else
+		lut_block(tables, block, nparts, half, low, high);
+	memcpy(out, low, sizeof(low));
+	memcpy(out + half, high, sizeof(high));
+}
+
+#else
+
+/* no table lookup by vectors at this level */
 static void
 KERNEL(sum_u4_block) (const uint8_t *tables, const uint8_t *block, int nparts, int half, uint32_t *out)
 {
 	simd_table_scalar->sum_u4_block(tables, block, nparts, half, out);
 }
+
+#endif
 
 /* Lanes of padding hold a grid point, not zero: they are cut off after abs. */
 #define L1_TERM(decode, q, i) \

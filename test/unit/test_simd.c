@@ -468,6 +468,48 @@ check_u8s16(const SimdKernels *k)
 	}
 }
 
+/* Sums of table entries in blocks of every height; the tables end at the fence. */
+static void
+check_blocks(const SimdKernels *k)
+{
+	FOR_LENGTHS(nparts)
+	{
+		if (nparts == 0 || nparts > 4000)
+			continue;
+		for (int half = 1; half <= 16; half++)
+		{
+			uint8_t    *tables = guard_at(&query_guard, 16 * (size_t) nparts);
+			uint8_t    *block = guard_at(&guards[0], (size_t) (nparts * half + SIMD_SLACK));
+			uint32_t	out[32 + 1];
+			int			wrong = 0;
+
+			/* long ones at the height of a full block and at some others */
+			if (nparts > 300 && half % 5 != 1)
+				continue;
+			fill_bytes(tables, 16 * nparts);
+			if (half % 3 == 1)
+				memset(tables, 0xff, 16 * (size_t) nparts);
+			memset(block, 0xff, (size_t) (nparts * half + SIMD_SLACK));
+			fill_bytes(block, nparts * half);
+			out[32] = 12345;
+			k->sum_u4_block(tables, block, nparts, half, out);
+			for (int j = 0; j < 2 * half; j++)
+			{
+				uint32_t	want = 0;
+
+				for (int p = 0; p < nparts; p++)
+				{
+					uint8_t		byte = block[p * half + j % half];
+
+					want += tables[16 * p + (j < half ? byte % 16 : byte / 16)];
+				}
+				wrong += out[j] != want;
+			}
+			CHECK(wrong == 0 && out[32] == 12345, "%s sum_u4_block nparts=%d half=%d: %d wrong", k->name, nparts, half, wrong);
+		}
+	}
+}
+
 /*----------
  * L1 on grids
  *----------
@@ -664,6 +706,7 @@ main(void)
 			check_sumsq(k);
 			check_u4s8(k);
 			check_u8s16(k);
+			check_blocks(k);
 			check_l1_codes(k, 8);
 			check_l1_codes(k, 4);
 			check_fht(k);

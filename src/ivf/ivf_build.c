@@ -135,17 +135,17 @@ tick(void *arg)
 static void
 route_block_fill(const IvfIndex *ivf, const IvfTraining *training, RouteBlock *block)
 {
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ivf route", ALLOCSET_DEFAULT_SIZES);
 	char	   *base = (char *) block;
 	RouteSpec	spec;
-	void	   *scratch;
 	pg_atomic_uint32 *counts;
 
 	*block = route_block_layout(ivf, training->lists);
 	memcpy(base + block->centroids, training->centroids, training->centroid_size * training->lists);
 	route_spec(ivf, training->lists, &spec);
-	scratch = vecidx_alloc_aligned(CurrentMemoryContext, route_scratch_size(&spec) + 1);
-	route_build(&spec, base + block->centroids, base + block->router, scratch, tick, NULL);
-	pfree(scratch);
+	route_build(&spec, base + block->centroids, base + block->router,
+				vecidx_alloc_aligned(context, route_scratch_size(&spec) + 1), tick, NULL);
+	MemoryContextDelete(context);
 	counts = (pg_atomic_uint32 *) (base + block->counts);
 	for (uint32 i = 0; i < block->nlists; i++)
 		pg_atomic_init_u32(&counts[i], 0);

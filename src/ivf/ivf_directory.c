@@ -42,12 +42,12 @@ typedef struct EntryMaker
 } EntryMaker;
 
 static void
-entry_maker_init(EntryMaker *maker, const Quantizer *route, Metric metric)
+entry_maker_init(EntryMaker *maker, const Quantizer *route, Metric metric, MemoryContext context)
 {
 	maker->route = route;
 	maker->metric = metric;
 	maker->centroid_size = ivf_centroid_size(quant_elements(route->kind), route->dim);
-	maker->scratch = vecidx_alloc_aligned(CurrentMemoryContext, route->scratch_size + 1);
+	maker->scratch = vecidx_alloc_aligned(context, route->scratch_size + 1);
 }
 
 static float4
@@ -71,6 +71,7 @@ make_entry(const EntryMaker *maker, const void *centroid, IvfEntry entry)
 
 struct IvfUnitWriter
 {
+	MemoryContext context;		/* of all this */
 	Quantizer	route;
 	EntryMaker	maker;
 	Size		entry_size;
@@ -85,28 +86,27 @@ struct IvfUnitWriter
 IvfUnitWriter *
 ivf_unit_writer(const IvfMetaPageData *meta, const float *origin)
 {
-	IvfUnitWriter *writer = palloc0(sizeof(IvfUnitWriter));
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ivf unit", ALLOCSET_DEFAULT_SIZES);
+	IvfUnitWriter *writer = MemoryContextAllocZero(context, sizeof(IvfUnitWriter));
 	Size		size;
 
+	writer->context = context;
 	quant_init(&writer->route, meta->route, ivf_route_metric(meta->metric), (int) meta->dim, origin, meta->seed);
-	entry_maker_init(&writer->maker, &writer->route, meta->metric);
+	entry_maker_init(&writer->maker, &writer->route, meta->metric, context);
 	size = writer->maker.centroid_size;
 	writer->entry_size = meta->entry_size;
 	writer->entries = meta->entries_per_page;
 	writer->centroid_pages = meta->centroid_pages;
-	writer->zero = palloc0(size);
-	writer->directory = palloc(writer->entry_size * writer->entries);
-	writer->centroids = palloc(writer->centroid_pages > 0 ? size * writer->entries : 1);
+	writer->zero = MemoryContextAllocZero(context, size);
+	writer->directory = MemoryContextAlloc(context, writer->entry_size * writer->entries);
+	writer->centroids = MemoryContextAlloc(context, writer->centroid_pages > 0 ? size * writer->entries : 1);
 	return writer;
 }
 
 void
 ivf_unit_writer_free(IvfUnitWriter *writer)
 {
-	pfree(writer->zero);
-	pfree(writer->directory);
-	pfree(writer->centroids);
-	pfree(writer);
+	MemoryContextDelete(writer->context);
 }
 
 void
@@ -595,10 +595,11 @@ void
 ivf_directory_publish(IvfIndex *ivf, Relation index, const IvfListChange *changes, int n, bool building)
 {
 	uint64		now = building ? 0 : U64FromFullTransactionId(ReadNextFullTransactionId());
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ivf entries", ALLOCSET_SMALL_SIZES);
 	EntryMaker	maker;
-	char	   *image = palloc(ivf->entry_size);
+	char	   *image = MemoryContextAlloc(context, ivf->entry_size);
 
-	entry_maker_init(&maker, &ivf->route, ivf->code.spec.metric);
+	entry_maker_init(&maker, &ivf->route, ivf->code.spec.metric, context);
 	if (!building)
 		count_change(index);
 	for (int i = 0; i < n; i++)
@@ -630,6 +631,5 @@ ivf_directory_publish(IvfIndex *ivf, Relation index, const IvfListChange *change
 	}
 	if (!building)
 		count_change(index);
-	pfree(image);
-	pfree(maker.scratch);
+	MemoryContextDelete(context);
 }

@@ -93,6 +93,7 @@ typedef struct IvfIndex
 	BlockNumber nblocks;		/* of the relation, when last asked */
 	uint32		nlists;
 	uint64		changes;
+	uint32		npending;		/* entries that are still to be published */
 	VecidxExtentMap units;
 	double		rows;			/* in all lists, about: as the directory was last read */
 	uint32		used_lists;		/* likewise */
@@ -242,12 +243,20 @@ typedef struct IvfListChange
 } IvfListChange;
 
 /*
- * Write entries in this order: each list's change is atomic.  The centroid of a
- * list in use never changes: a list that is split is freed, and its parts are new lists.  `changes` in the
- * metapage is counted up before and after, so that a scan which reads the
- * directory meanwhile notices.  The caller holds the maintenance lock, or builds.
+ * Write at most IVF_MAX_PENDING entries, all of them or none; a reader may find
+ * the first of them written and the others not yet.  The centroid of a list
+ * in use never changes: a list that is split is freed, and its parts are new
+ * lists.  `changes` in the metapage goes up with every entry, so that a scan
+ * which reads the directory meanwhile notices.  The caller holds the
+ * maintenance lock, or builds: then any number of entries.
  */
 extern void ivf_directory_publish(IvfIndex *ivf, Relation index, const IvfListChange *changes, int n, bool building);
+
+/*
+ * Bring to its end what was published and cut short (by a crash, say); reads
+ * again what changes.  The caller holds the maintenance lock.  False if the index has another uid.
+ */
+extern bool ivf_directory_finish(IvfIndex *ivf, Relation index);
 
 /* ---- Segments (ivf_segment.c) ---- */
 

@@ -553,20 +553,6 @@ ivf_long_ago(Relation heap, uint64 changed)
 	return changed == 0 || GlobalVisCheckRemovableFullXid(heap, FullTransactionIdFromU64(changed));
 }
 
-static void
-count_change(Relation index)
-{
-	Buffer		buffer = vecidx_read(index, IVF_META_BLOCK, BUFFER_LOCK_EXCLUSIVE, VECIDX_PAGE_META, IVF_VERSION);
-	IvfMetaPage meta = IvfPageGetMeta(BufferGetPage(buffer));
-	uint64		changes = meta->changes + 1;
-	PageChange	change;
-
-	page_change_begin(&change, index, false);
-	page_change_write(&change, buffer, (char *) &meta->changes - BufferGetPage(buffer), &changes, sizeof(changes));
-	page_change_commit(&change);
-	UnlockReleaseBuffer(buffer);
-}
-
 /* The exact centroid of a list that is free: nobody reads it. */
 static void
 write_centroid(IvfIndex *ivf, Relation index, uint32 list, const void *centroid)
@@ -591,45 +577,203 @@ write_centroid(IvfIndex *ivf, Relation index, uint32 list, const void *centroid)
 	}
 }
 
+/* The entry of a list that is free, but for what is published. */
+static void
+write_centroid_code(IvfIndex *ivf, Relation index, const EntryMaker *maker, uint32 list, const void *centroid,
+					IvfEntry made)
+{
+	IvfEntry	entry;
+	Buffer		buffer = ivf_directory_entry(ivf, index, list, BUFFER_LOCK_EXCLUSIVE, &entry);
+	PageChange	change;
+
+	if (entry->state != IVF_LIST_FREE)
+		vecidx_corrupted(index, BufferGetBlockNumber(buffer), list % ivf->entries_per_page, "a new list is in use");
+	memcpy(made, entry, ivf->entry_size);
+	make_entry(maker, centroid, made);
+	page_change_begin(&change, index, false);
+	page_change_write(&change, buffer, (char *) entry - (char *) BufferGetPage(buffer), made, ivf->entry_size);
+	page_change_commit(&change);
+	UnlockReleaseBuffer(buffer);
+}
+
+/* Directory pages in one WAL record, beside the metapage. */
+#define PUBLISH_PAGES (MAX_GENERIC_XLOG_PAGES - 1)
+
+/* How many of the changes are on so few pages, and in units[] which, ascending. */
+static int
+publish_group(const IvfIndex *ivf, const IvfPendingData *pending, int n, uint32 *units, int *nunits)
+{
+	int			done = 0;
+
+	*nunits = 0;
+	for (; done < n; done++)
+	{
+		uint32		unit = pending[done].list / ivf->entries_per_page;
+		int			at = 0;
+
+		while (at < *nunits && units[at] < unit)
+			at++;
+		if (at < *nunits && units[at] == unit)
+			continue;
+		if (*nunits == PUBLISH_PAGES)
+			break;
+		memmove(&units[at + 1], &units[at], sizeof(uint32) * (*nunits - at));
+		units[at] = unit;
+		(*nunits)++;
+	}
+	return done;
+}
+
+/*
+ * Write the first of these entries, as many as one record takes, and leave the
+ * others pending.  The metapage is locked.  Returns how many were written.
+ */
+static int
+publish_some(IvfIndex *ivf, Relation index, Buffer metabuffer, const IvfPendingData *pending, int n)
+{
+	uint32		units[PUBLISH_PAGES];
+	Buffer		buffers[PUBLISH_PAGES];
+	Page		pages[PUBLISH_PAGES];
+	int			nunits;
+	int			done = publish_group(ivf, pending, n, units, &nunits);
+	PageChange	change;
+	IvfMetaPage meta;
+	uint64		now;
+
+	for (int i = 0; i < done; i++)
+		check_list(ivf, index, pending[i].list);
+	for (int i = 0; i < nunits; i++)
+		buffers[i] = lock_unit_page(ivf, index, units[i], 0, BUFFER_LOCK_EXCLUSIVE);
+
+	/* every scan that has read the entries as they were has its snapshot by now */
+	now = U64FromFullTransactionId(ReadNextFullTransactionId());
+	page_change_begin(&change, index, false);
+	meta = IvfPageGetMeta(page_change_register(&change, metabuffer, false));
+	meta->changes++;
+	meta->npending = n - done;
+	memmove(meta->pending, pending + done, sizeof(IvfPendingData) * (n - done));
+	for (int i = 0; i < nunits; i++)
+		pages[i] = page_change_register(&change, buffers[i], false);
+	for (int i = 0; i < done; i++)
+	{
+		uint32		unit = pending[i].list / ivf->entries_per_page;
+		IvfEntry	entry = NULL;
+
+		for (int j = 0; j < nunits; j++)
+			if (units[j] == unit)
+				entry = IvfPageGetEntry(pages[j], ivf->entry_size, pending[i].list % ivf->entries_per_page);
+		entry->head = pending[i].head;
+		entry->tail = pending[i].tail;
+		entry->generation = pending[i].generation;
+		entry->rows = pending[i].rows;
+		entry->segments = pending[i].segments;
+		entry->state = pending[i].state;
+		entry->changed = now;
+	}
+	page_change_commit(&change);
+	for (int i = 0; i < nunits; i++)
+		UnlockReleaseBuffer(buffers[i]);
+	return done;
+}
+
+bool
+ivf_directory_finish(IvfIndex *ivf, Relation index)
+{
+	for (;;)
+	{
+		IvfPendingData pending[IVF_MAX_PENDING];
+		Buffer		buffer;
+		IvfMetaPage meta;
+		int			n;
+
+		if (!ivf_index_refresh(ivf, index))
+			return false;
+		if (ivf->npending == 0)
+			return true;
+		buffer = vecidx_read(index, IVF_META_BLOCK, BUFFER_LOCK_EXCLUSIVE, VECIDX_PAGE_META, IVF_VERSION);
+		meta = IvfPageGetMeta(BufferGetPage(buffer));
+		n = (int) meta->npending;
+		memcpy(pending, meta->pending, sizeof(IvfPendingData) * n);
+		if (n > 0)
+			(void) publish_some(ivf, index, buffer, pending, n);
+		UnlockReleaseBuffer(buffer);
+	}
+}
+
+/* A build has the index for itself. */
+static void
+publish_built(IvfIndex *ivf, Relation index, const IvfListChange *changes, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		IvfEntry	entry;
+		Buffer		buffer = ivf_directory_entry(ivf, index, changes[i].list, BUFFER_LOCK_EXCLUSIVE, &entry);
+
+		entry->head = changes[i].head;
+		entry->tail = changes[i].tail;
+		entry->generation = changes[i].generation;
+		entry->rows = changes[i].rows;
+		entry->segments = changes[i].segments;
+		entry->state = changes[i].state;
+		MarkBufferDirty(buffer);
+		UnlockReleaseBuffer(buffer);
+	}
+}
+
 void
 ivf_directory_publish(IvfIndex *ivf, Relation index, const IvfListChange *changes, int n, bool building)
 {
-	uint64		now = building ? 0 : U64FromFullTransactionId(ReadNextFullTransactionId());
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ivf entries", ALLOCSET_SMALL_SIZES);
+	IvfPendingData pending[IVF_MAX_PENDING];
+	MemoryContext context;
 	EntryMaker	maker;
-	char	   *image = MemoryContextAlloc(context, ivf->entry_size);
+	IvfEntry	image;
+	Buffer		buffer;
+	uint32		units[PUBLISH_PAGES];
+	int			nunits;
 
+	if (building)
+	{
+		publish_built(ivf, index, changes, n);
+		return;
+	}
+	if (n > IVF_MAX_PENDING)
+		elog(ERROR, "too many lists change at once");
+	context = AllocSetContextCreate(CurrentMemoryContext, "ivf entries", ALLOCSET_SMALL_SIZES);
+	image = MemoryContextAlloc(context, ivf->entry_size);
 	entry_maker_init(&maker, &ivf->route, ivf->code.spec.metric, context);
-	if (!building)
-		count_change(index);
 	for (int i = 0; i < n; i++)
 	{
 		const IvfListChange *new = &changes[i];
-		IvfEntry	entry;
-		IvfEntry	made = (IvfEntry) image;
-		Buffer		buffer;
-		PageChange	change;
 
-		if (new->centroid != NULL && ivf->centroid_pages > 0)
+		pending[i].list = new->list;
+		pending[i].generation = new->generation;
+		pending[i].head = new->head;
+		pending[i].tail = new->tail;
+		pending[i].rows = new->rows;
+		pending[i].segments = new->segments;
+		pending[i].state = new->state;
+		if (new->centroid == NULL)
+			continue;
+		if (ivf->centroid_pages > 0)
 			write_centroid(ivf, index, new->list, new->centroid);
-		buffer = ivf_directory_entry(ivf, index, new->list, BUFFER_LOCK_EXCLUSIVE, &entry);
-		Assert(new->centroid == NULL || entry->state == IVF_LIST_FREE);
-		memcpy(made, entry, ivf->entry_size);
-		made->head = new->head;
-		made->tail = new->tail;
-		made->generation = new->generation;
-		made->rows = new->rows;
-		made->segments = new->segments;
-		made->state = new->state;
-		made->changed = now;
-		if (new->centroid != NULL)
-			make_entry(&maker, new->centroid, made);
-		page_change_begin(&change, index, building);
-		page_change_write(&change, buffer, (char *) entry - BufferGetPage(buffer), made, ivf->entry_size);
-		page_change_commit(&change);
-		UnlockReleaseBuffer(buffer);
+		write_centroid_code(ivf, index, &maker, new->list, new->centroid, image);
 	}
-	if (!building)
-		count_change(index);
 	MemoryContextDelete(context);
+
+	buffer = vecidx_read(index, IVF_META_BLOCK, BUFFER_LOCK_EXCLUSIVE, VECIDX_PAGE_META, IVF_VERSION);
+	if (publish_group(ivf, pending, n, units, &nunits) == n)
+		(void) publish_some(ivf, index, buffer, pending, n);
+	else
+	{
+		PageChange	change;
+		IvfMetaPage meta;
+
+		page_change_begin(&change, index, false);
+		meta = IvfPageGetMeta(page_change_register(&change, buffer, false));
+		meta->npending = n;
+		memcpy(meta->pending, pending, sizeof(IvfPendingData) * n);
+		page_change_commit(&change);
+	}
+	UnlockReleaseBuffer(buffer);
+	(void) ivf_directory_finish(ivf, index);
 }

@@ -84,6 +84,8 @@ ivf_meta_problem(const IvfMetaPageData *meta)
 		meta->nlists >= IVF_LIST_LIMIT || meta->nlists == 0 ||
 		meta->nlists > (uint64) (meta->units.npages / (1 + meta->centroid_pages)) * meta->entries_per_page)
 		return "metapage holds an impossible directory";
+	if (meta->npending > IVF_MAX_PENDING)
+		return "metapage holds impossible changes of lists";
 	return NULL;
 }
 
@@ -107,6 +109,7 @@ absorb(IvfIndex *ivf, const IvfMetaPageData *meta)
 	uint32		known = ivf->unit_memory.n;
 
 	ivf->changes = meta->changes;
+	ivf->npending = meta->npending;
 	/* these only ever grow */
 	if (meta->units.npages > ivf->units.npages)
 	{

@@ -24,6 +24,22 @@
 #define IVF_MAX_LISTS 32768		/* that a user may ask for */
 #define IVF_LIST_LIMIT ((uint32) 1 << 24)	/* that there may ever be */
 
+/* What a list's entry is to become. */
+typedef struct IvfPendingData
+{
+	uint32		list;
+	uint32		generation;
+	ItemPointerData head;
+	ItemPointerData tail;
+	uint32		rows;
+	uint32		segments;
+	uint32		state;
+} IvfPendingData;
+
+StaticAssertDecl(sizeof(IvfPendingData) == 32, "a pending change is 32 bytes on disk");
+
+#define IVF_MAX_PENDING 64
+
 /* Block 0, at PageGetContents. */
 typedef struct IvfMetaPageData
 {
@@ -58,8 +74,18 @@ typedef struct IvfMetaPageData
 
 	/* changing, under the buffer's exclusive lock */
 	uint32		nlists;			/* directory entries made so far, in use or not */
-	uint64		changes;		/* lists split, merged or rewritten so far */
+	uint64		changes;		/* goes up with every change of an entry's head */
+	uint64		swept;			/* `changes` when VACUUM last began to give leftovers free, and none had to stay */
 	VecidxExtentMap units;
+
+	/*
+	 * Entries that change together and do not fit one WAL record: as soon as
+	 * they stand here the change is made, and whoever has the maintenance lock
+	 * next brings it to its end.
+	 */
+	uint32		npending;
+	uint32		unused2;
+	IvfPendingData pending[IVF_MAX_PENDING];
 } IvfMetaPageData;
 
 typedef IvfMetaPageData *IvfMetaPage;

@@ -560,6 +560,15 @@ ivf_append(IvfIndex *ivf, Relation index, const IvfListCopy *list, const float *
 			bool		done;
 
 			ivf_maintain_share(index);
+			if (!ivf_index_refresh(ivf, index) || ivf->npending > 0)
+			{
+				/* it has a successor already, by the metapage */
+				ivf_maintain_unshare(index);
+				(void) ivf_maintain_lock(index, true);
+				(void) ivf_directory_finish(ivf, index);
+				ivf_maintain_unlock(index);
+				return false;
+			}
 			done = append_segment(ivf, index, list, factors, code, tid, true, grown);
 			ivf_maintain_unshare(index);
 			return done;

@@ -30,6 +30,9 @@ typedef enum SimdLevel
  */
 #define SIMD_SLACK 64
 
+/* Most columns of a table for columns_f32 and best_column_f32. */
+#define SIMD_COLUMNS 256
+
 /*
  * Pairs of bit strings of nbytes bytes, nbytes >= 0, of any alignment.
  * Nothing past the last byte is read.  Exact.
@@ -143,6 +146,21 @@ typedef struct SimdKernels
 	 * machine that made it.
 	 */
 	void		(*fht_f32) (float *x, int n);
+
+	/*
+	 * x (n floats) against a table of n rows and `width` columns, 16 to
+	 * SIMD_COLUMNS and a multiple of 16, and as many addends:
+	 * out[k] = add[k] + x[0] * table[k] + x[1] * table[width + k] + ...,
+	 * in this order and every operation rounded: the same bits at every level.
+	 */
+	void		(*columns_f32) (const float *x, int n, const float *table, int width, const float *add, float *out);
+
+	/*
+	 * The same for nvecs vectors, one behind the other: best[i] is the column
+	 * of the largest sum, the first of equal ones (any where one is NaN).
+	 */
+	void		(*best_column_f32) (const float *vecs, int nvecs, int n, const float *table, int width,
+									const float *add, uint8_t *best);
 
 	SimdBitKernels bits;
 } SimdKernels;

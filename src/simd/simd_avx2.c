@@ -26,6 +26,7 @@
 #define vf_store(p, v) simde_mm256_storeu_ps(p, v)
 #define vf_add(a, b) simde_mm256_add_ps(a, b)
 #define vf_sub(a, b) simde_mm256_sub_ps(a, b)
+#define vf_mul(a, b) simde_mm256_mul_ps(a, b)
 #define vf_abs(v) simde_mm256_andnot_ps(simde_mm256_set1_ps(-0.0f), v)
 #define vf_fma(a, b, c) simde_mm256_fmadd_ps(a, b, c)
 

@@ -30,6 +30,7 @@
 #define vf_store(p, v) _mm512_storeu_ps(p, v)
 #define vf_add(a, b) _mm512_add_ps(a, b)
 #define vf_sub(a, b) _mm512_sub_ps(a, b)
+#define vf_mul(a, b) _mm512_mul_ps(a, b)
 #define vf_abs(v) _mm512_abs_ps(v)
 #define vf_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
 

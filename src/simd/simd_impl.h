@@ -17,7 +17,7 @@
  *	vf_load_part(p, k)	first k lanes, 0 < k < VF_LANES, zero in the others;
  *						touches no byte past p + k
  *	vf_keep_part(v, k)	the same of a register
- *	vf_add vf_sub vf_abs
+ *	vf_add vf_sub vf_mul vf_abs
  *	vf_fma(a, b, c)		a * b + c, one rounding where the level has it
  *	vf_sum(v)			of all lanes
  *	vf_load_half(p) vf_load_half_part(p, k)	the same of halves, as floats
@@ -49,6 +49,9 @@
 #include "simd/simd_tables.h"
 
 #include <string.h>
+
+/* Vectors of columns whose sums columns_f32 keeps in registers. */
+#define COLUMNS_GROUP 8
 
 /*
  * Independent sums of one vector: enough to cover the latency of the adds.
@@ -672,6 +675,52 @@ KERNEL(fht_f32) (float *x, int n)
 		fht_pass2(x, n, h);
 }
 
+/* Columns at..at + width * VF_LANES of columns_f32, width a constant; not fused, for the same bits everywhere. */
+SIMD_INLINE void
+columns_group(int width, const float *x, int n, const float *table, int stride, const float *add, float *out)
+{
+	VF			sums[COLUMNS_GROUP];
+
+	SIMD_UNROLL
+	for (int v = 0; v < width; v++)
+		sums[v] = vf_load(add + v * VF_LANES);
+	for (int j = 0; j < n; j++, table += stride)
+	{
+		VF			xj = vf_set1(x[j]);
+
+		SIMD_UNROLL
+		for (int v = 0; v < width; v++)
+			sums[v] = vf_add(sums[v], vf_mul(xj, vf_load(table + v * VF_LANES)));
+	}
+	SIMD_UNROLL
+	for (int v = 0; v < width; v++)
+		vf_store(out + v * VF_LANES, sums[v]);
+}
+
+static void
+KERNEL(columns_f32) (const float *x, int n, const float *table, int width, const float *add, float *out)
+{
+	int			k = 0;
+
+	for (; k <= width - COLUMNS_GROUP * VF_LANES; k += COLUMNS_GROUP * VF_LANES)
+		columns_group(COLUMNS_GROUP, x, n, table + k, width, add + k, out + k);
+	for (; k < width; k += VF_LANES)
+		columns_group(1, x, n, table + k, width, add + k, out + k);
+}
+
+static void
+KERNEL(best_column_f32) (const float *vecs, int nvecs, int n, const float *table, int width,
+						 const float *add, uint8_t *best)
+{
+	float		sums[SIMD_COLUMNS];
+
+	for (int i = 0; i < nvecs; i++)
+	{
+		KERNEL(columns_f32) (vecs + (size_t) i * (size_t) n, n, table, width, add, sums);
+		best[i] = simd_first_largest(sums, width);
+	}
+}
+
 #include "simd/bits_impl.h"
 
 static const SimdKernels kernels = {
@@ -700,5 +749,7 @@ static const SimdKernels kernels = {
 	.l1_u8_batch = KERNEL(l1_u8_batch),
 	.l1_u4_batch = KERNEL(l1_u4_batch),
 	.fht_f32 = KERNEL(fht_f32),
+	.columns_f32 = KERNEL(columns_f32),
+	.best_column_f32 = KERNEL(best_column_f32),
 	.bits = {KERNEL(bits_hamming), KERNEL(bits_overlap)},
 };

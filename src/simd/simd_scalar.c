@@ -283,6 +283,39 @@ fht_f32_scalar(float *x, int n)
 	}
 }
 
+static void
+columns_f32_scalar(const float *x, int n, const float *table, int width, const float *add, float *out)
+{
+	for (int k = 0; k < width; k++)
+	{
+		float		sum = add[k];
+
+		for (int j = 0; j < n; j++)
+			sum += x[j] * table[j * width + k];
+		out[k] = sum;
+	}
+}
+
+static void
+best_column_f32_scalar(const float *vecs, int nvecs, int n, const float *table, int width,
+					   const float *add, uint8_t *best)
+{
+	float		sums[SIMD_COLUMNS];
+
+	for (int i = 0; i < nvecs; i++)
+	{
+		int			at = 0;
+
+		columns_f32_scalar(vecs + (size_t) i * (size_t) n, n, table, width, add, sums);
+		for (int k = 1; k < width; k++)
+		{
+			if (sums[k] > sums[at])
+				at = k;
+		}
+		best[i] = (uint8_t) at;
+	}
+}
+
 static uint64_t
 bits_hamming_scalar(const uint8_t *a, const uint8_t *b, size_t nbytes)
 {
@@ -330,6 +363,8 @@ static const SimdKernels kernels = {
 	.l1_u8_batch = l1_u8_batch_scalar,
 	.l1_u4_batch = l1_u4_batch_scalar,
 	.fht_f32 = fht_f32_scalar,
+	.columns_f32 = columns_f32_scalar,
+	.best_column_f32 = best_column_f32_scalar,
 	.bits = {bits_hamming_scalar, bits_overlap_scalar},
 };
 

@@ -640,6 +640,82 @@ check_fht(const SimdKernels *k)
 }
 
 /*----------
+ * Columns of a table
+ *----------
+ */
+
+static void
+check_columns(const SimdKernels *k)
+{
+	enum
+	{
+		MOST_ROWS = 70,
+		VECS = 5
+	};
+	static float table[MOST_ROWS * SIMD_COLUMNS];
+	const SimdKernels *scalar = simd_kernels_for(SIMD_SCALAR);
+
+	for (int width = 16; width <= SIMD_COLUMNS; width += 16)
+	{
+		for (int n = 0; n <= MOST_ROWS; n += n < 10 ? 1 : 12)
+		{
+			size_t		bytes = (size_t) width * sizeof(float);
+			float	   *at = guard_at(&guards[0], (size_t) n * bytes);
+			float	   *add = guard_at(&guards[1], bytes);
+			float	   *x = guard_at(&query_guard, (size_t) (n * VECS) * sizeof(float));
+			float	   *out = guard_at(&guards[2], bytes);
+			float		plain[SIMD_COLUMNS];
+			uint8_t    *best = guard_at(&guards[3], VECS);
+			int			wrong = 0;
+
+			fill_floats(table, n * width);
+			memcpy(at, table, (size_t) n * bytes);
+			fill_floats(add, width);
+			fill_floats(x, n * VECS);
+			k->columns_f32(x, n, at, width, add, out);
+			for (int c = 0; c < width; c++)
+			{
+				double		want = add[c];
+				double		size = fabs(add[c]);
+
+				for (int j = 0; j < n; j++)
+				{
+					want += (double) x[j] * at[j * width + c];
+					size += fabs((double) x[j] * at[j * width + c]);
+				}
+				wrong += ratio(out[c], want, (n + 1) * U * size) > 1;
+			}
+			CHECK(wrong == 0, "%s columns n=%d width=%d: %d are off", k->name, n, width, wrong);
+			scalar->columns_f32(x, n, at, width, add, plain);
+			CHECK(memcmp(out, plain, bytes) == 0, "%s columns n=%d width=%d: not the plain level's bits", k->name, n, width);
+
+			/* equal columns: the first one counts */
+			if (width > 16)
+			{
+				int			from = (int) (check_random(&seed) % (uint64_t) width);
+
+				for (int j = 0; j < n; j++)
+					at[j * width + width - 1] = at[j * width + from];
+				add[width - 1] = add[from];
+			}
+			k->best_column_f32(x, VECS, n, at, width, add, best);
+			for (int v = 0; v < VECS; v++)
+			{
+				int			want = 0;
+
+				scalar->columns_f32(x + v * n, n, at, width, add, plain);
+				for (int c = 1; c < width; c++)
+					want = plain[c] > plain[want] ? c : want;
+				CHECK(best[v] == want, "%s best column n=%d width=%d: %d, not %d", k->name, n, width, best[v], want);
+			}
+			best[0] = 7;
+			k->best_column_f32(x, 0, n, at, width, add, best);
+			CHECK(best[0] == 7, "%s best column of no vector", k->name);
+		}
+	}
+}
+
+/*----------
  * Levels
  *----------
  */
@@ -674,7 +750,7 @@ main(void)
 {
 	query_guard = guard_new(MAX_FHT * sizeof(float));
 	for (int v = 0; v < MAX_VECS; v++)
-		guards[v] = guard_new(MAX_N * sizeof(float) + 4096);
+		guards[v] = guard_new(MAX_N * sizeof(float) + 16384);
 
 	check_choice();
 	for (int level = 0; level < SIMD_NLEVELS; level++)
@@ -710,6 +786,7 @@ main(void)
 			check_l1_codes(k, 8);
 			check_l1_codes(k, 4);
 			check_fht(k);
+			check_columns(k);
 		}
 	}
 	return check_done("test_simd");

@@ -125,7 +125,7 @@ subtract(const float *restrict v, const float *restrict centre, float scale, flo
 }
 
 void
-grid_rotate(const float *v, const float *centre, uint64_t seed, int dim, float *out, Rotated *r)
+grid_subtract(const float *v, const float *centre, int dim, float *out, Rotated *r)
 {
 	float		largest;
 
@@ -146,6 +146,12 @@ grid_rotate(const float *v, const float *centre, uint64_t seed, int dim, float *
 	}
 
 	r->norm_sq = grid_dot(out, out, dim);
+}
+
+void
+grid_rotate(const float *v, const float *centre, uint64_t seed, int dim, float *out, Rotated *r)
+{
+	grid_subtract(v, centre, dim, out, r);
 	rotation_apply(simd_get(), seed, out, dim);
 }
 

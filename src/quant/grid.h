@@ -36,7 +36,8 @@ extern float grid_max_abs(const float *x, int n);
 /* Write v with length 1, or zeros for a zero vector; out may be v. */
 extern void grid_normalise(const float *v, int dim, float *out);
 
-/* Less the centre (NULL: zero), rotated; out (dim floats) becomes r->values. */
+/* Less the centre (NULL: zero); out (dim floats, not v) becomes r->values.  The second rotates it too. */
+extern void grid_subtract(const float *v, const float *centre, int dim, float *out, Rotated *r);
 extern void grid_rotate(const float *v, const float *centre, uint64_t seed, int dim, float *out, Rotated *r);
 
 /* The middle of the grid of so many bits. */

@@ -93,6 +93,25 @@ extern const ListMethods listcode_exact_methods;
 extern const ListMethods listcode_rabitq_methods;
 extern const ListMethods listcode_pq_methods;
 
+/*
+ * Kinds that code residuals (listcode_residual.c).  ListCode.noise: standard
+ * error of <x, Rp> over the length of p, |r| over b, and the kind's own.
+ */
+#define NOISE_KAPPA 0
+#define NOISE_LENGTH 1
+#define NOISE_CHI 2
+
+/* b over f */
+extern double listcode_residual_weight(Metric metric);
+
+/* Both factors; norm_sq: |r|^2, shift: f <x, R(c - o)>. */
+extern void listcode_residual_factors(const ListCode *lc, const float *v, const float *centroid, double norm_sq,
+									  double f, double shift, float *factors);
+
+/* Distances and errors; <x, R(q - o)> is scale * sums[i] + bias of the query.  err may be NULL. */
+extern void listcode_residual_scores(const ListQuery *query, ListTerm term, const float *a, const float *b,
+									 const float *sums, int n, float *dist, float *err);
+
 /* The query's dim floats, normalised for cosine. */
 static inline const float *
 listquery_values(const ListQuery *query)

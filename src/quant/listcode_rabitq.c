@@ -2,28 +2,10 @@
  * listcode_rabitq.c
  *		Rotated residuals on a grid of 1, 4 or 8 bits a dimension.
  *
- * For a list's centroid c the residual r = v - c is rotated (R) and written
- * as a grid point x along it; f = |r|^2 / <x, Rr> makes f <x, Rp> an unbiased
- * estimate of <r, p> for any p (quant_grid.c has the sources).  Its standard
- * error is f kappa times the length of the part of p at right angles to r, so
- * p should be q - c, not q - o.  Both agree with one rotated query, because
- *
- *		f <x, R(q - c)> = f <x, R(q - o)> - f <x, R(c - o)>
- *
- * and the last term, of the code as it was rounded, goes into the factor a:
- *
- *		rank distance = base + a - b <x, R(q - o)>
- *
- *				base			a							b
- *		L2		|q-c|^2			|r|^2 + 2f <x,R(c-o)>		2f
- *		cosine	|q-c|^2 / 2		|r|^2 / 2 + f <x,R(c-o)>	f
- *		IP		-<q,c>			-<c,r> + f <x,R(c-o)>		f
- *
- *		standard error = b kappa |q-c| sqrt(1 - cos^2(r, q-c))
- *
- * besides the rounding of the query, which is |q - o| long and so counts for
- * more than in a list's own coordinates.  |r| is not stored; it follows from b
- * within some percent, because x is nearly as long for all vectors.
+ * The residual r = v - c is rotated (R) and written as a grid point x along
+ * it; f = |r|^2 / <x, Rr> makes f <x, Rp> an unbiased estimate of <r, p> for any
+ * p (quant_grid.c has the sources).  What follows from that is in
+ * listcode_residual.c.
  *
  * With 4 and 8 bits the query is rounded to integers.  With 1 bit (x = +-1/2) four
  * dimensions make a part with sixteen sums of the query's values, rounded to
@@ -36,25 +18,10 @@
 #include "quant/listcode_private.h"
 #include "quant/rotation.h"
 
-/* ListCode.noise */
-#define KAPPA 0
-#define CHI 1
-#define LENGTH 2				/* |r| = this times b */
-
-/* Of the squared cosine, what is trusted, since |r| is guessed: an error is never claimed to vanish. */
-#define ALIGN_TRUST 0.9f
-
 static const char *
 rabitq_problem(const ListCodeSpec *spec)
 {
 	return spec->bits == 1 || spec->bits == 4 || spec->bits == 8 ? NULL : "bits must be 1, 4 or 8";
-}
-
-/* b over f */
-static double
-own_factor(Metric metric)
-{
-	return metric == METRIC_L2 ? 2 : 1;
 }
 
 static void
@@ -70,9 +37,9 @@ rabitq_init(ListCode *lc)
 	lc->nnibbles = bits == 1 ? (dim + 3) / 4 : 0;
 	/* two vectors of floats, codes before they are packed */
 	lc->scratch_size = quant_round_up((2 * sizeof(float) + 1) * (size_t) dim, 64);
-	lc->noise[KAPPA] = kappa;
-	lc->noise[CHI] = chi;
-	lc->noise[LENGTH] = sqrt(dim * (chi * chi - kappa * kappa)) / own_factor(lc->spec.metric);
+	lc->noise[NOISE_KAPPA] = kappa;
+	lc->noise[NOISE_CHI] = chi;
+	lc->noise[NOISE_LENGTH] = sqrt(dim * (chi * chi - kappa * kappa)) / listcode_residual_weight(lc->spec.metric);
 }
 
 static size_t
@@ -103,7 +70,6 @@ rabitq_encode(const ListCode *lc, const void *v, const float *centroid,
 {
 	int			dim = lc->spec.dim;
 	int			bits = lc->spec.bits;
-	Metric		metric = lc->spec.metric;
 	float	   *y = scratch;
 	uint8_t    *u = (uint8_t *) (y + 2 * dim);
 	Rotated		r;
@@ -111,7 +77,6 @@ rabitq_encode(const ListCode *lc, const void *v, const float *centroid,
 	double		along;
 	double		f;
 	double		shift;
-	double		a;
 
 	grid_rotate(v, centroid, lc->spec.seed, dim, y, &r);
 	along = grid_encode(bits, &r, dim, u);
@@ -119,12 +84,7 @@ rabitq_encode(const ListCode *lc, const void *v, const float *centroid,
 	grid_rotate(centroid, lc->origin, lc->spec.seed, dim, y + dim, &c);
 	shift = f * grid_dot_code(u, grid_middle(bits), c.values, dim) * c.unit;
 
-	if (metric == METRIC_IP)
-		a = grid_dot(centroid, centroid, dim) - grid_dot(centroid, v, dim) + shift;
-	else
-		a = (r.norm_sq * r.unit * r.unit + 2 * shift) * (metric == METRIC_L2 ? 1 : 0.5);
-	factors[0] = quant_clamp_factor(a);
-	factors[1] = quant_clamp_value(own_factor(metric) * f);
+	listcode_residual_factors(lc, v, centroid, r.norm_sq * r.unit * r.unit, f, shift, factors);
 
 	if (bits == 1)
 		pack_bits(u, dim, code);
@@ -218,76 +178,7 @@ rabitq_query(const ListCode *lc, const void *v, ListQuery *query, void *scratch)
 		query->offset = U8_MIDDLE * sum;
 		query->scale = step;
 	}
-	query->noise = step * lc->noise[CHI] * sqrt(dim / 12.0);
-}
-
-/* Distances and errors from integer sums.  Written to vectorise: no branch but selections. */
-static void
-finish_scores(const ListQuery *query, ListTerm term, const float *restrict a, const float *restrict b,
-			  const float *restrict sums, int n, float *restrict dist, float *restrict err)
-{
-	const ListCode *lc = query->lc;
-	Metric		metric = lc->spec.metric;
-	float		scale = quant_clamp_value(query->scale);
-	float		bias = quant_clamp_value(query->bias);
-	float		base = term.base;
-	float		apart = term.err;
-	float		noise = quant_clamp_value(query->noise);
-	float		unit = apart > noise ? apart : noise;
-	float		by_code;
-	float		by_query;
-	float		length;
-	float		half;
-	float		apart_sq;
-	float		half_dist;
-	float		per_apart;
-	float		rounding;
-
-	for (int i = 0; i < n; i++)
-	{
-		float		product = quant_clamp_result(b[i] * (scale * sums[i] + bias));
-
-		dist[i] = quant_clamp_result((a[i] + base) - product);
-	}
-	if (err == NULL)
-		return;
-
-	/* in units of the larger of the two parts: squares stay in range */
-	unit = unit > 0 ? unit : 1;
-	by_code = (float) lc->noise[KAPPA] * (apart / unit);
-	by_code *= by_code;
-	by_query = noise / unit;
-	by_query *= by_query;
-
-	/*
-	 * <r, q-c> / (|r| |q-c|) from the distance; inner product does not tell
-	 * <r, q-c>
-	 */
-	length = (float) lc->noise[LENGTH];
-	half = metric == METRIC_IP ? 0 : 0.5f;
-	half_dist = metric == METRIC_L2 ? 0.5f : metric == METRIC_COSINE ? 1 : 0;
-	apart_sq = apart * apart;
-	per_apart = apart > 0 ? 1 / apart : 0;
-
-	/* of the terms in float; the inner product's may cancel */
-	rounding = fabsf(base);
-	if (metric == METRIC_IP)
-		rounding = quant_clamp_factor(query->norm * (query->norm + apart));
-	for (int i = 0; i < n; i++)
-	{
-		float		size = fabsf(b[i]);
-		float		norm = size * length;
-		float		along = half * (norm * norm + apart_sq) - half_dist * dist[i];
-		float		cosine = along / norm * per_apart;
-		float		cos_sq = cosine * cosine;
-		float		e;
-
-		cos_sq = cos_sq > 0.0f ? cos_sq : 0.0f; /* NaN too */
-		cos_sq = cos_sq < 1.0f ? cos_sq : 1.0f;
-		e = size * unit * sqrtf(by_code * (1.0f - ALIGN_TRUST * cos_sq) + by_query);
-		e += (rounding + 2 * fabsf(a[i]) + fabsf(dist[i])) * FLT_EPSILON;
-		err[i] = e < QUANT_RESULT_MAX ? e : QUANT_RESULT_MAX;
-	}
+	query->noise = step * lc->noise[NOISE_CHI] * sqrt(dim / 12.0);
 }
 
 /* 4 and 8 bits */
@@ -317,7 +208,7 @@ rabitq_score(const ListQuery *query, ListTerm term, const float *a, const float 
 		for (int i = 0; i < n; i++)
 			sums[i] = (float) (dots[i] - query->offset);
 	}
-	finish_scores(query, term, a, b, sums, n, dist, err);
+	listcode_residual_scores(query, term, a, b, sums, n, dist, err);
 }
 
 /* 1 bit */
@@ -329,7 +220,7 @@ rabitq_finish(const ListQuery *query, ListTerm term, const float *a, const float
 
 	for (int i = 0; i < n; i++)
 		values[i] = (float) (int32_t) sums[i];
-	finish_scores(query, term, a, b, values, n, dist, err);
+	listcode_residual_scores(query, term, a, b, values, n, dist, err);
 }
 
 static const char *
@@ -352,7 +243,7 @@ rabitq_decode(const ListCode *lc, const float *factors, const uint8_t *code,
 {
 	int			dim = lc->spec.dim;
 	int			bits = lc->spec.bits;
-	double		f = factors[1] / own_factor(lc->spec.metric);
+	double		f = factors[1] / listcode_residual_weight(lc->spec.metric);
 
 	(void) scratch;
 	for (int i = 0; i < dim; i++)

@@ -16,6 +16,7 @@
 static const ListMethods *const kinds[LISTCODE_COUNT] = {
 	[LISTCODE_EXACT] = &listcode_exact_methods,
 	[LISTCODE_RABITQ] = &listcode_rabitq_methods,
+	[LISTCODE_PQ] = &listcode_pq_methods,
 };
 
 static inline const ListMethods *
@@ -27,7 +28,7 @@ methods_of(const ListCodeSpec *spec)
 const char *
 listcode_problem(const ListCodeSpec *spec)
 {
-	if ((unsigned) spec->kind >= LISTCODE_COUNT || kinds[spec->kind] == NULL)
+	if ((unsigned) spec->kind >= LISTCODE_COUNT)
 		return "unknown kind of code";
 	if ((unsigned) spec->metric >= METRIC_COUNT)
 		return "unknown metric";

@@ -23,17 +23,20 @@
 static uint64_t seed = 5;
 static const char *level_name;
 
-/* the compressed kinds; m of pq by the number of dimensions for one part */
+/* the compressed kinds */
 static const struct Coded
 {
 	const char *name;
 	ListCodeKind kind;
 	int			bits;
+	int			part;			/* pq: dimensions of a part */
 	double		decoded;		/* how far from the vector, over its residual, a decoded one may be */
 }			coded[] = {
-	{"rabitq 1", LISTCODE_RABITQ, 1, 0.95},
-	{"rabitq 4", LISTCODE_RABITQ, 4, 0.2},
-	{"rabitq 8", LISTCODE_RABITQ, 8, 0.02},
+	{"rabitq 1", LISTCODE_RABITQ, 1, 0, 0.95},
+	{"rabitq 4", LISTCODE_RABITQ, 4, 0, 0.2},
+	{"rabitq 8", LISTCODE_RABITQ, 8, 0, 0.02},
+	{"pq 4 bits, 2 dims", LISTCODE_PQ, 4, 2, 0.5},
+	{"pq 8 bits, 4 dims", LISTCODE_PQ, 8, 4, 0.5},
 };
 
 #define NCODED (sizeof(coded) / sizeof(coded[0]))
@@ -81,12 +84,57 @@ name(void)
 }
 
 static void
+no_tick(void *arg)
+{
+	(void) arg;
+}
+
+/*
+ * Trained without a sample; the last ones are kept, because all levels,
+ * metrics and, as codebooks know nothing of the rotation, seeds share them.
+ */
+static const void *
+train(const ListCodeSpec *spec)
+{
+	enum
+	{
+		KEPT = 40
+	};
+	static struct
+	{
+		ListCodeSpec spec;
+		void	   *trained;
+	}			kept[KEPT];
+	static int	next = 0;
+	size_t		size = listcode_trained_size(spec);
+	void	   *scratch;
+
+	if (size == 0)
+		return NULL;
+	for (int i = 0; i < KEPT; i++)
+	{
+		if (kept[i].trained != NULL && kept[i].spec.dim == spec->dim && kept[i].spec.bits == spec->bits &&
+			kept[i].spec.m == spec->m)
+			return kept[i].trained;
+	}
+	next = (next + 1) % KEPT;
+	free(kept[next].trained);
+	kept[next].spec = *spec;
+	kept[next].trained = malloc(size);
+	scratch = aligned_alloc(64, (listcode_train_scratch(spec, 0) + 63) / 64 * 64);
+	listcode_train(spec, NULL, 0, kept[next].trained, scratch, no_tick, NULL);
+	free(scratch);
+	CHECK(listcode_trained_problem(spec, kept[next].trained) == NULL, "%s", listcode_trained_problem(spec, kept[next].trained));
+	return kept[next].trained;
+}
+
+static void
 setup_spec(const ListCodeSpec *spec, const float *origin)
 {
 	const char *problem = listcode_problem(spec);
 
-	CHECK(problem == NULL && listcode_trained_size(spec) == 0, "%s", problem);
-	listcode_init(&fx.lc, spec, origin, NULL);
+	CHECK(problem == NULL, "%s", problem);
+	listcode_init(&fx.lc, spec, origin, train(spec));
 	free(fx.query);
 	free(fx.scratch);
 	fx.query = aligned_alloc(64, fx.lc.query_size);
@@ -99,6 +147,8 @@ setup(const struct Coded *c, Metric metric, int dim, const float *origin, uint64
 {
 	ListCodeSpec spec = {.kind = c->kind, .metric = metric, .dim = dim, .bits = c->bits, .seed = rotation};
 
+	if (c->part > 0)
+		spec.m = (dim + c->part - 1) / c->part;
 	fx.coded = c;
 	setup_spec(&spec, origin);
 }

@@ -101,6 +101,7 @@ typedef struct IvfIndex
 
 	/* pages of units, one unit after the other: where they are, and which buffers held them last */
 	PageMemory	unit_memory;
+	PageMemory	list_memory;	/* list pages, by block */
 
 	struct IvfScan *spare_scan; /* working memory for the next scan, or NULL */
 } IvfIndex;

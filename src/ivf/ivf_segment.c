@@ -61,6 +61,17 @@ ivf_segment_on_page(const ListCode *code, Page page, OffsetNumber offset, IvfSeg
 	return NULL;
 }
 
+/* A slot for each block that the index is known to have, and some for those to come. */
+static void
+remember_blocks(IvfIndex *ivf)
+{
+	uint32		known = ivf->list_memory.n;
+
+	pagemem_resize(&ivf->list_memory, ivf->nblocks + ivf->nblocks / 8 + 1, ivf->remembered.context);
+	for (uint32 i = known; i < ivf->list_memory.n; i++)
+		ivf->list_memory.slots[i].block = i;
+}
+
 bool
 ivf_segment_try(IvfIndex *ivf, Relation index, const ItemPointerData *where, uint32 list,
 				const uint32 *generation, int lockmode, IvfSegmentRef *ref, const char **problem)
@@ -68,13 +79,15 @@ ivf_segment_try(IvfIndex *ivf, Relation index, const ItemPointerData *where, uin
 	BlockNumber block = ItemPointerGetBlockNumberNoCheck(where);
 
 	*problem = "segment is behind the end of the index";
-	if (block >= ivf->nblocks)
+	if (unlikely(block >= ivf->nblocks))
 	{
 		ivf->nblocks = RelationGetNumberOfBlocks(index);
 		if (block >= ivf->nblocks)
 			return false;
 	}
-	ref->buffer = ReadBuffer(index, block);
+	if (unlikely(block >= ivf->list_memory.n))
+		remember_blocks(ivf);
+	ref->buffer = pagemem_pin(&ivf->list_memory.slots[block], index);
 	LockBuffer(ref->buffer, lockmode);
 	*problem = vecidx_page_problem(BufferGetPage(ref->buffer), VECIDX_PAGE_LIST, IVF_VERSION);
 	if (likely(*problem == NULL))

@@ -353,6 +353,9 @@ extern uint32 ivf_generation(void);
 /* A list page with at least so many free bytes for an item, exclusively locked.  Does not wait for a page's lock. */
 extern Buffer ivf_list_page(IvfIndex *ivf, Relation index, Size size, bool building);
 
+/* What the free space map is told of a page that has nothing on it. */
+#define IVF_EMPTY_PAGE_SPACE ((Size) BLCKSZ - 1)
+
 /* Tell the free space map of a page that is locked (or was just now). */
 extern void ivf_note_free_space(Relation index, Buffer buffer);
 

@@ -254,7 +254,11 @@ ivf_segment_fill(IvfSegment segment, const IvfRows *rows, const uint32 *which, s
 void
 ivf_note_free_space(Relation index, Buffer buffer)
 {
-	RecordPageWithFreeSpace(index, BufferGetBlockNumber(buffer), PageGetFreeSpace(BufferGetPage(buffer)));
+	Size		space = PageGetFreeSpace(BufferGetPage(buffer));
+
+	/* the map counts in steps, rounded down; a page that is empty has room for whatever is asked for */
+	RecordPageWithFreeSpace(index, BufferGetBlockNumber(buffer),
+							space >= IVF_SEGMENT_MAX_SIZE ? IVF_EMPTY_PAGE_SPACE : space);
 }
 
 /* Pages that lists may use, at the end; the first is returned, the others go to the free space map. */
@@ -265,7 +269,10 @@ add_pages(Relation index, bool building)
 	BlockNumber first = vecidx_extend(index, n, IVF_VERSION, VECIDX_FREE_FOR_ALL, building);
 
 	for (BlockNumber i = 1; i < n; i++)
-		RecordPageWithFreeSpace(index, first + i, IVF_SEGMENT_MAX_SIZE);
+		RecordPageWithFreeSpace(index, first + i, IVF_EMPTY_PAGE_SPACE);
+	/* so that others find them, from the top */
+	if (n > 1)
+		FreeSpaceMapVacuumRange(index, first + 1, first + n);
 	return first;
 }
 

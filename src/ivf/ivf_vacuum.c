@@ -330,7 +330,7 @@ reclaim_page(VacuumState *state, BlockNumber block)
 			vecidx_page_init(page_change_register(&change, buffer, true), VECIDX_PAGE_FREE, IVF_VERSION,
 							 VECIDX_FREE_FOR_ALL);
 			page_change_commit(&change);
-			RecordPageWithFreeSpace(state->index, block, IVF_SEGMENT_MAX_SIZE);
+			RecordPageWithFreeSpace(state->index, block, IVF_EMPTY_PAGE_SPACE);
 			state->stats->pages_free++;
 		}
 		UnlockReleaseBuffer(buffer);
@@ -412,7 +412,7 @@ sweep_page(VacuumState *state, BlockNumber block)
 		reserved = VecidxPageGetOpaque(page)->ordinal != VECIDX_FREE_FOR_ALL;
 		if (!reserved)
 		{
-			RecordPageWithFreeSpace(state->index, block, IVF_SEGMENT_MAX_SIZE);
+			RecordPageWithFreeSpace(state->index, block, IVF_EMPTY_PAGE_SPACE);
 			state->stats->pages_free++;
 		}
 	}

@@ -32,7 +32,7 @@
 #include "quant/grid.h"
 #include "quant/listcode_private.h"
 
-/* Of the squared cosine, what is trusted, since |r| is guessed. */
+/* Of the squared cosine, what is trusted, since |r| is guessed: an error is never claimed to vanish. */
 #define ALIGN_TRUST 0.9f
 
 double
@@ -57,71 +57,51 @@ listcode_residual_factors(const ListCode *lc, const float *v, const float *centr
 	factors[1] = quant_clamp_value(listcode_residual_weight(metric) * f);
 }
 
-/* Written to vectorise: no branch but selections. */
-void
-listcode_residual_scores(const ListQuery *query, ListTerm term, const float *restrict a, const float *restrict b,
-						 const float *restrict sums, int n, float *restrict dist, float *restrict err)
+/* What turns the sums of a list's codes into distances and errors. */
+static SimdResidual
+residual_of(const ListQuery *query, ListTerm term)
 {
 	const ListCode *lc = query->lc;
 	Metric		metric = lc->spec.metric;
-	float		scale = quant_clamp_value(query->scale);
-	float		bias = quant_clamp_value(query->bias);
-	float		base = term.base;
-	float		apart = term.err;
 	float		noise = quant_clamp_value(query->noise);
-	float		unit = apart > noise ? apart : noise;
-	float		by_code;
-	float		by_query;
-	float		length;
-	float		half;
-	float		apart_sq;
-	float		half_dist;
-	float		per_apart;
-	float		rounding;
-
-	for (int i = 0; i < n; i++)
-	{
-		float		product = quant_clamp_result(b[i] * (scale * sums[i] + bias));
-
-		dist[i] = quant_clamp_result((a[i] + base) - product);
-	}
-	if (err == NULL)
-		return;
+	float		unit = term.err > noise ? term.err : noise;
+	double		by_code;
+	double		by_query;
+	SimdResidual r;
 
 	/* in units of the larger of the two parts: squares stay in range */
 	unit = unit > 0 ? unit : 1;
-	by_code = (float) lc->noise[NOISE_KAPPA] * (apart / unit);
-	by_code *= by_code;
+	by_code = lc->noise[NOISE_KAPPA] * (term.err / unit);
 	by_query = noise / unit;
-	by_query *= by_query;
+
+	r.scale = quant_clamp_value(query->scale);
+	r.bias = quant_clamp_value(query->bias);
+	r.base = term.base;
+	r.limit = QUANT_RESULT_MAX;
 
 	/*
-	 * <r, q-c> / (|r| |q-c|) from the distance; inner product does not tell
-	 * <r, q-c>
+	 * <r, q-c> from the distance; inner product does not tell it, and its
+	 * errors are those of a right angle
 	 */
-	length = (float) lc->noise[NOISE_LENGTH];
-	half = metric == METRIC_IP ? 0 : 0.5f;
-	half_dist = metric == METRIC_L2 ? 0.5f : metric == METRIC_COSINE ? 1 : 0;
-	apart_sq = apart * apart;
-	per_apart = apart > 0 ? 1 / apart : 0;
+	r.mix = metric == METRIC_IP ? 0 : 0.5f;
+	r.weight = metric == METRIC_L2 ? 0.5f : metric == METRIC_COSINE ? 1 : 0;
+	r.length = (float) lc->noise[NOISE_LENGTH];
+	r.apart = term.err;
+	r.unit = unit;
+	r.by_code = (float) (by_code * by_code);
+	r.by_query = (float) (by_query * by_query);
+	r.trust = ALIGN_TRUST;
 
 	/* of the terms in float; the inner product's may cancel */
-	rounding = fabsf(base);
-	if (metric == METRIC_IP)
-		rounding = quant_clamp_factor(query->norm * (query->norm + apart));
-	for (int i = 0; i < n; i++)
-	{
-		float		size = fabsf(b[i]);
-		float		norm = size * length;
-		float		along = half * (norm * norm + apart_sq) - half_dist * dist[i];
-		float		cosine = along / norm * per_apart;
-		float		cos_sq = cosine * cosine;
-		float		e;
+	r.rounding = metric == METRIC_IP ? quant_clamp_factor(query->norm * (query->norm + term.err)) : fabsf(term.base);
+	return r;
+}
 
-		cos_sq = cos_sq > 0.0f ? cos_sq : 0.0f; /* NaN too */
-		cos_sq = cos_sq < 1.0f ? cos_sq : 1.0f;
-		e = size * unit * sqrtf(by_code * (1.0f - ALIGN_TRUST * cos_sq) + by_query);
-		e += (rounding + 2 * fabsf(a[i]) + fabsf(dist[i])) * FLT_EPSILON;
-		err[i] = e < QUANT_RESULT_MAX ? e : QUANT_RESULT_MAX;
-	}
+void
+listcode_residual_scores(const ListQuery *query, ListTerm term, const float *a, const float *b,
+						 const float *sums, int n, float *dist, float *err)
+{
+	SimdResidual residual = residual_of(query, term);
+
+	query->simd->residual_scores(&residual, a, b, sums, n, dist, err);
 }

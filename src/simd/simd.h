@@ -45,6 +45,36 @@ typedef struct SimdBitKernels
 	void		(*overlap) (const uint8_t *a, const uint8_t *b, size_t nbytes, uint64_t counts[2]);
 } SimdBitKernels;
 
+/*
+ * From sums over the codes of residuals to distances: factors a and b of a
+ * code and its sum s give
+ *
+ *		product = b * (scale * s + bias)
+ *		dist = (base + a) - product
+ *		along = mix * (norm^2 + apart^2) - weight * dist,	norm = length * |b|
+ *		err = unit * |b| * sqrt(by_code * (1 - trust * c) + by_query)
+ *			  + (rounding + 2 |a| + |dist|) * 2^-23,	c = (along / (norm * apart))^2
+ *
+ * with product and dist kept within +-limit, c within 0 .. 1 (0 where that is
+ * no number) and err at most limit: all are finite whatever a and b are.
+ */
+typedef struct SimdResidual
+{
+	float		scale;
+	float		bias;
+	float		base;
+	float		limit;
+	float		mix;
+	float		weight;
+	float		length;
+	float		apart;
+	float		unit;
+	float		by_code;
+	float		by_query;
+	float		trust;
+	float		rounding;
+} SimdResidual;
+
 typedef struct SimdKernels
 {
 	SimdLevel	level;
@@ -128,6 +158,10 @@ typedef struct SimdKernels
 	 * tables.  Exact for nparts up to 2^24.
 	 */
 	void		(*sum_u4_block) (const uint8_t *tables, const uint8_t *block, int nparts, int half, uint32_t *out);
+
+	/* n distances and, if err is not NULL, errors.  One value does not depend on the others. */
+	void		(*residual_scores) (const SimdResidual *residual, const float *a, const float *b, const float *sums,
+									int n, float *dist, float *err);
 
 	/*
 	 * L1 distance of a float query to codes on a per-code grid:

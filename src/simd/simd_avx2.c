@@ -27,6 +27,10 @@
 #define vf_add(a, b) simde_mm256_add_ps(a, b)
 #define vf_sub(a, b) simde_mm256_sub_ps(a, b)
 #define vf_mul(a, b) simde_mm256_mul_ps(a, b)
+#define vf_div(a, b) simde_mm256_div_ps(a, b)
+#define vf_sqrt(v) simde_mm256_sqrt_ps(v)
+#define vf_min(a, b) simde_mm256_min_ps(a, b)
+#define vf_max(a, b) simde_mm256_max_ps(a, b)
 #define vf_abs(v) simde_mm256_andnot_ps(simde_mm256_set1_ps(-0.0f), v)
 #define vf_fma(a, b, c) simde_mm256_fmadd_ps(a, b, c)
 

@@ -31,6 +31,10 @@
 #define vf_add(a, b) _mm512_add_ps(a, b)
 #define vf_sub(a, b) _mm512_sub_ps(a, b)
 #define vf_mul(a, b) _mm512_mul_ps(a, b)
+#define vf_div(a, b) _mm512_div_ps(a, b)
+#define vf_sqrt(v) _mm512_sqrt_ps(v)
+#define vf_min(a, b) _mm512_min_ps(a, b)
+#define vf_max(a, b) _mm512_max_ps(a, b)
 #define vf_abs(v) _mm512_abs_ps(v)
 #define vf_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
 

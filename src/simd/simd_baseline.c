@@ -25,6 +25,10 @@
 #define vf_add(a, b) simde_mm_add_ps(a, b)
 #define vf_sub(a, b) simde_mm_sub_ps(a, b)
 #define vf_mul(a, b) simde_mm_mul_ps(a, b)
+#define vf_div(a, b) simde_mm_div_ps(a, b)
+#define vf_sqrt(v) simde_mm_sqrt_ps(v)
+#define vf_min(a, b) simde_mm_min_ps(a, b)
+#define vf_max(a, b) simde_mm_max_ps(a, b)
 #define vf_abs(v) simde_mm_andnot_ps(simde_mm_set1_ps(-0.0f), v)
 
 /* fused on NEON; SIMDe's own fallback is an element loop, so spell out SSE2's */

@@ -17,7 +17,8 @@
  *	vf_load_part(p, k)	first k lanes, 0 < k < VF_LANES, zero in the others;
  *						touches no byte past p + k
  *	vf_keep_part(v, k)	the same of a register
- *	vf_add vf_sub vf_mul vf_abs
+ *	vf_add vf_sub vf_mul vf_div vf_sqrt vf_abs
+ *	vf_min(a, b) vf_max(a, b)	b where either is no number
  *	vf_fma(a, b, c)		a * b + c, one rounding where the level has it
  *	vf_sum(v)			of all lanes
  *	vf_load_half(p) vf_load_half_part(p, k)	the same of halves, as floats
@@ -528,6 +529,74 @@ KERNEL(sum_u4_block) (const uint8_t *tables, const uint8_t *block, int nparts, i
 
 #endif
 
+SIMD_INLINE VF
+vf_clamp(VF x, VF limit)
+{
+	return vf_max(vf_min(x, limit), vf_sub(vf_zero(), limit));
+}
+
+/* simd.h has the formulas */
+SIMD_INLINE VF
+residual_dist(const SimdResidual *r, VF a, VF b, VF sum)
+{
+	VF			limit = vf_set1(r->limit);
+	VF			product = vf_mul(b, vf_add(vf_mul(vf_set1(r->scale), sum), vf_set1(r->bias)));
+
+	return vf_clamp(vf_sub(vf_add(vf_set1(r->base), a), vf_clamp(product, limit)), limit);
+}
+
+SIMD_INLINE VF
+residual_err(const SimdResidual *r, VF per_apart, VF a, VF b, VF dist)
+{
+	VF			size = vf_abs(b);
+	VF			norm = vf_mul(vf_set1(r->length), size);
+	VF			squares = vf_add(vf_mul(norm, norm), vf_set1(r->apart * r->apart));
+	VF			along = vf_sub(vf_mul(vf_set1(r->mix), squares), vf_mul(vf_set1(r->weight), dist));
+	VF			cosine = vf_div(vf_mul(along, per_apart), norm);
+	VF			c = vf_min(vf_max(vf_mul(cosine, cosine), vf_zero()), vf_set1(1));
+	VF			sine = vf_sub(vf_set1(1), vf_mul(vf_set1(r->trust), c));
+	VF			root = vf_sqrt(vf_add(vf_mul(vf_set1(r->by_code), sine), vf_set1(r->by_query)));
+	VF			terms = vf_add(vf_add(vf_set1(r->rounding), vf_add(vf_abs(a), vf_abs(a))), vf_abs(dist));
+	VF			e = vf_add(vf_mul(vf_mul(vf_set1(r->unit), size), root), vf_mul(terms, vf_set1(0x1p-23f)));
+
+	return vf_min(e, vf_set1(r->limit));
+}
+
+static void
+KERNEL(residual_scores) (const SimdResidual *residual, const float *a, const float *b, const float *sums,
+						 int n, float *dist, float *err)
+{
+	const SimdResidual r = *residual;
+	VF			per_apart = vf_set1(1 / r.apart);
+	int			i = 0;
+
+	for (; i <= n - VF_LANES; i += VF_LANES)
+	{
+		VF			va = vf_load(a + i);
+		VF			vb = vf_load(b + i);
+		VF			d = residual_dist(&r, va, vb, vf_load(sums + i));
+
+		vf_store(dist + i, d);
+		if (err != NULL)
+			vf_store(err + i, residual_err(&r, per_apart, va, vb, d));
+	}
+	if (i < n)
+	{
+		VF			va = vf_load_part(a + i, n - i);
+		VF			vb = vf_load_part(b + i, n - i);
+		VF			d = residual_dist(&r, va, vb, vf_load_part(sums + i, n - i));
+		float		rest[VF_LANES];
+
+		vf_store(rest, d);
+		memcpy(dist + i, rest, (size_t) (n - i) * sizeof(float));
+		if (err != NULL)
+		{
+			vf_store(rest, residual_err(&r, per_apart, va, vb, d));
+			memcpy(err + i, rest, (size_t) (n - i) * sizeof(float));
+		}
+	}
+}
+
 /* Lanes of padding hold a grid point, not zero: they are cut off after abs. */
 #define L1_TERM(decode, q, i) \
 	vf_abs(vf_sub(q, vf_fma(vstep, decode(code + (i)), vlo)))
@@ -746,6 +815,7 @@ static const SimdKernels kernels = {
 	.dot_u4s8_batch = KERNEL(dot_u4s8_batch),
 	.dot_u8s16_batch = KERNEL(dot_u8s16_batch),
 	.sum_u4_block = KERNEL(sum_u4_block),
+	.residual_scores = KERNEL(residual_scores),
 	.l1_u8_batch = KERNEL(l1_u8_batch),
 	.l1_u4_batch = KERNEL(l1_u4_batch),
 	.fht_f32 = KERNEL(fht_f32),

@@ -232,6 +232,42 @@ sum_u4_block_scalar(const uint8_t *tables, const uint8_t *block, int nparts, int
 	}
 }
 
+/* the comparisons let NaN take the upper end */
+static float
+clamp_scalar(float x, float limit)
+{
+	x = x < limit ? x : limit;
+	return x > -limit ? x : -limit;
+}
+
+static void
+residual_scores_scalar(const SimdResidual *r, const float *a, const float *b, const float *sums,
+					   int n, float *dist, float *err)
+{
+	for (int i = 0; i < n; i++)
+	{
+		float		product = clamp_scalar(b[i] * (r->scale * sums[i] + r->bias), r->limit);
+		float		size = fabsf(b[i]);
+		float		norm = r->length * size;
+		float		along;
+		float		cosine;
+		float		c;
+		float		e;
+
+		dist[i] = clamp_scalar((r->base + a[i]) - product, r->limit);
+		if (err == NULL)
+			continue;
+		along = r->mix * (norm * norm + r->apart * r->apart) - r->weight * dist[i];
+		cosine = along / norm / r->apart;
+		c = cosine * cosine;
+		c = c > 0 ? c : 0;
+		c = c < 1 ? c : 1;
+		e = r->unit * size * sqrtf(r->by_code * (1 - r->trust * c) + r->by_query);
+		e += (r->rounding + 2 * fabsf(a[i]) + fabsf(dist[i])) * 0x1p-23f;
+		err[i] = e < r->limit ? e : r->limit;
+	}
+}
+
 static void
 l1_u8_batch_scalar(const float *query, const uint8_t *const *codes, int ncodes, int n,
 				   const float *lo, const float *step, float *out)
@@ -360,6 +396,7 @@ static const SimdKernels kernels = {
 	.dot_u4s8_batch = dot_u4s8_batch_scalar,
 	.dot_u8s16_batch = dot_u8s16_batch_scalar,
 	.sum_u4_block = sum_u4_block_scalar,
+	.residual_scores = residual_scores_scalar,
 	.l1_u8_batch = l1_u8_batch_scalar,
 	.l1_u4_batch = l1_u4_batch_scalar,
 	.fht_f32 = fht_f32_scalar,

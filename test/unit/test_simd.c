@@ -510,6 +510,79 @@ check_blocks(const SimdKernels *k)
 	}
 }
 
+/* In double, by the formulas of simd.h; then factors that are no numbers. */
+static void
+check_residuals(const SimdKernels *k)
+{
+	enum
+	{
+		MOST = 70
+	};
+	static const float bad[] = {NAN, INFINITY, -INFINITY, 3e38f, -3e38f, 0, 1e-45f};
+	float		a[MOST];
+	float		b[MOST];
+	float		sums[MOST];
+	float		dist[MOST + 1];
+	float		err[MOST + 1];
+
+	for (int n = 0; n <= MOST; n++)
+	{
+		SimdResidual r;
+		int			wrong = 0;
+
+		r.scale = check_uniform(&seed, 0, 0.1f);
+		r.bias = check_uniform(&seed, -1, 1);
+		r.base = check_uniform(&seed, 1, 2);
+		r.limit = 1e30f;
+		r.mix = n % 5 == 0 ? 0 : 0.5f;
+		r.weight = n % 5 == 0 ? 0 : check_uniform(&seed, 0.5f, 1);
+		r.length = check_uniform(&seed, 1, 2);
+		r.apart = n % 7 == 6 ? 0 : check_uniform(&seed, 0.5f, 2);
+		r.unit = check_uniform(&seed, 0.5f, 2);
+		r.by_code = check_uniform(&seed, 0.1f, 1);
+		r.by_query = check_uniform(&seed, 0.01f, 0.1f);
+		r.trust = 0.9f;
+		r.rounding = check_uniform(&seed, 0, 2);
+		for (int i = 0; i < n; i++)
+		{
+			a[i] = check_uniform(&seed, -1, 1);
+			b[i] = check_uniform(&seed, 0.1f, 1);
+			sums[i] = check_uniform(&seed, -10, 10);
+		}
+		dist[n] = err[n] = -12345;
+		k->residual_scores(&r, a, b, sums, n, dist, err);
+		for (int i = 0; i < n; i++)
+		{
+			double		want = ((double) r.base + a[i]) - (double) b[i] * ((double) r.scale * sums[i] + r.bias);
+			double		norm = (double) r.length * b[i];
+			double		along = r.mix * (norm * norm + (double) r.apart * r.apart) - r.weight * want;
+			double		c = along / (norm * r.apart) * (along / (norm * r.apart));
+			double		e;
+			float		alone;
+
+			c = isnan(c) ? 0 : fmin(c, 1);
+			e = (double) r.unit * b[i] * sqrt(r.by_code * (1 - (double) r.trust * c) + r.by_query);
+			e += (r.rounding + 2 * fabs(a[i]) + fabs(want)) * 0x1p-23;
+			wrong += !(fabs(dist[i] - want) <= 1e-5) + !(fabs(err[i] - e) <= 1e-4 * e);
+			k->residual_scores(&r, a + i, b + i, sums + i, 1, &alone, NULL);
+			wrong += !same_bits(alone, dist[i]);
+		}
+		CHECK(wrong == 0 && dist[n] == -12345 && err[n] == -12345, "%s residual_scores n=%d: %d wrong", k->name, n, wrong);
+
+		wrong = 0;
+		r.scale = n % 2 ? 3e38f : r.scale;
+		for (int i = 0; i < n; i++)
+		{
+			a[i] = bad[check_random(&seed) % 7];
+			b[i] = bad[check_random(&seed) % 7];
+		}
+		k->residual_scores(&r, a, b, sums, n, dist, err);
+		for (int i = 0; i < n; i++)
+			wrong += !(fabsf(dist[i]) <= r.limit) + !(err[i] >= 0 && err[i] <= r.limit);
+		CHECK(wrong == 0, "%s residual_scores n=%d: %d not in range", k->name, n, wrong);
+	}
+}
+
 /*----------
  * L1 on grids
  *----------
@@ -783,6 +856,7 @@ main(void)
 			check_u4s8(k);
 			check_u8s16(k);
 			check_blocks(k);
+			check_residuals(k);
 			check_l1_codes(k, 8);
 			check_l1_codes(k, 4);
 			check_fht(k);

@@ -172,32 +172,6 @@ listcode_term(const ListQuery *query, const float *centroid)
 	return term;
 }
 
-/*
- * Rows to a block, for the parts of bytes first .. first + nbytes of each row.
- * The two codes of a byte of the block, h apart, give its low and high nibble.
- */
-static void
-pack_parts(const uint8_t *rows, size_t row_size, int first, int nbytes, int width, uint8_t *block)
-{
-	int			h = (width + 1) / 2;
-
-	for (int j = 0; j < h; j++)
-	{
-		const uint8_t *low = rows + row_size * (size_t) j + first;
-		const uint8_t *high = rows + row_size * (size_t) (j + h) + first;
-		bool		pair = j + h < width;
-
-		for (int i = 0; i < nbytes; i++)
-		{
-			unsigned	lo = low[i];
-			unsigned	hi = pair ? high[i] : 0;
-
-			block[(2 * i) * h + j] = (uint8_t) ((lo & 0x0f) | (hi & 0x0f) << 4);
-			block[(2 * i + 1) * h + j] = (uint8_t) (lo >> 4 | (hi & 0xf0));
-		}
-	}
-}
-
 /* Sums of table entries of up to LISTCODE_BLOCK codes in rows, a piece of the rows at a time. */
 static void
 lookup_rows(const ListQuery *query, const uint8_t *rows, int n, uint32_t *sums)
@@ -212,7 +186,7 @@ lookup_rows(const ListQuery *query, const uint8_t *rows, int n, uint32_t *sums)
 	{
 		int			nparts = lc->nnibbles - first < LOOKUP_PARTS ? lc->nnibbles - first : LOOKUP_PARTS;
 
-		pack_parts(rows, lc->code_size, first / 2, (nparts + 1) / 2, n, block);
+		query->simd->pack_u4_block(rows + first / 2, lc->code_size, (nparts + 1) / 2, n, block);
 		query->simd->sum_u4_block(tables + 16 * first, block, nparts, (n + 1) / 2, part);
 		for (int i = 0; i < n; i++)
 			sums[i] += part[i];
@@ -259,16 +233,17 @@ listcode_score_block(const ListQuery *query, ListTerm term, const float *a, cons
 void
 listcode_pack(const ListCode *lc, const uint8_t *rows, int width, uint8_t *block)
 {
+	const SimdKernels *simd = simd_get();
 	int			whole = lc->nnibbles / 2;
 	int			h = (width + 1) / 2;
 
-	pack_parts(rows, lc->code_size, 0, whole, width, block);
+	simd->pack_u4_block(rows, lc->code_size, whole, width, block);
 	if (lc->nnibbles % 2 != 0)
 	{
 		uint8_t		last[LISTCODE_BLOCK];
 
 		/* the last byte of a row has one part only */
-		pack_parts(rows, lc->code_size, whole, 1, width, last);
+		simd->pack_u4_block(rows + whole, lc->code_size, 1, width, last);
 		memcpy(block + 2 * whole * h, last, (size_t) h);
 	}
 }

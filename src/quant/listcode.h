@@ -148,7 +148,10 @@ listcode_block_size(const ListCode *lc, int width)
 	return (size_t) lc->nnibbles * (size_t) ((width + 1) / 2);
 }
 
-/* Rows to a block and back (kinds with blocks).  The rows have code_size bytes each. */
+/*
+ * Rows to a block and back (kinds with blocks).  The rows have code_size bytes
+ * each; SIMD_SLACK bytes behind those to pack must be readable.
+ */
 extern void listcode_pack(const ListCode *lc, const uint8_t *rows, int width, uint8_t *block);
 extern void listcode_unpack(const ListCode *lc, const uint8_t *block, int width, uint8_t *rows);
 

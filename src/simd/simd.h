@@ -159,6 +159,15 @@ typedef struct SimdKernels
 	 */
 	void		(*sum_u4_block) (const uint8_t *tables, const uint8_t *block, int nparts, int half, uint32_t *out);
 
+	/*
+	 * Such a block of width codes, 1 .. 32, from rows stride bytes apart:
+	 * half = (width + 1) / 2, and parts 2i and 2i + 1 of a code are the low
+	 * and high nibble of byte i of its row, i < nbytes.  Writes 2 * nbytes *
+	 * half bytes; nibbles of a code that is not there are zero.  SIMD_SLACK
+	 * readable bytes follow the last row's nbytes.
+	 */
+	void		(*pack_u4_block) (const uint8_t *rows, size_t stride, int nbytes, int width, uint8_t *block);
+
 	/* n distances and, if err is not NULL, errors.  One value does not depend on the others. */
 	void		(*residual_scores) (const SimdResidual *residual, const float *a, const float *b, const float *sums,
 									int n, float *dist, float *err);

@@ -791,6 +791,7 @@ KERNEL(best_column_f32) (const float *vecs, int nvecs, int n, const float *table
 }
 
 #include "simd/bits_impl.h"
+#include "simd/pack_impl.h"
 
 static const SimdKernels kernels = {
 	.level = KERNEL_LEVEL,
@@ -815,6 +816,7 @@ static const SimdKernels kernels = {
 	.dot_u4s8_batch = KERNEL(dot_u4s8_batch),
 	.dot_u8s16_batch = KERNEL(dot_u8s16_batch),
 	.sum_u4_block = KERNEL(sum_u4_block),
+	.pack_u4_block = KERNEL(pack_u4_block),
 	.residual_scores = KERNEL(residual_scores),
 	.l1_u8_batch = KERNEL(l1_u8_batch),
 	.l1_u4_batch = KERNEL(l1_u4_batch),

@@ -232,6 +232,24 @@ sum_u4_block_scalar(const uint8_t *tables, const uint8_t *block, int nparts, int
 	}
 }
 
+static void
+pack_u4_block_scalar(const uint8_t *rows, size_t stride, int nbytes, int width, uint8_t *block)
+{
+	int			half = (width + 1) / 2;
+
+	for (int j = 0; j < half; j++)
+	{
+		for (int i = 0; i < nbytes; i++)
+		{
+			unsigned	a = rows[stride * (size_t) j + (size_t) i];
+			unsigned	b = j + half < width ? rows[stride * (size_t) (j + half) + (size_t) i] : 0;
+
+			block[2 * i * half + j] = (uint8_t) ((a & 0x0f) | (b & 0x0f) << 4);
+			block[(2 * i + 1) * half + j] = (uint8_t) (a >> 4 | (b & 0xf0));
+		}
+	}
+}
+
 /* the comparisons let NaN take the upper end */
 static float
 clamp_scalar(float x, float limit)
@@ -396,6 +414,7 @@ static const SimdKernels kernels = {
 	.dot_u4s8_batch = dot_u4s8_batch_scalar,
 	.dot_u8s16_batch = dot_u8s16_batch_scalar,
 	.sum_u4_block = sum_u4_block_scalar,
+	.pack_u4_block = pack_u4_block_scalar,
 	.residual_scores = residual_scores_scalar,
 	.l1_u8_batch = l1_u8_batch_scalar,
 	.l1_u4_batch = l1_u4_batch_scalar,

@@ -510,6 +510,45 @@ check_blocks(const SimdKernels *k)
 	}
 }
 
+/* Rows of every length into blocks of every width, at distances of more than their length too. */
+static void
+check_pack(const SimdKernels *k)
+{
+	enum
+	{
+		MOST = 70
+	};
+	static uint8_t block[2 * MOST * 16 + 1];
+
+	for (int nbytes = 0; nbytes <= MOST; nbytes++)
+	{
+		for (int width = 1; width <= 32; width++)
+		{
+			int			half = (width + 1) / 2;
+			size_t		stride = (size_t) (nbytes + width % 3);
+			size_t		size = stride * (size_t) (width - 1) + (size_t) nbytes;
+			uint8_t    *rows = guard_at(&guards[0], size + SIMD_SLACK);
+			int			wrong = 0;
+
+			fill_bytes(rows, (int) (size + SIMD_SLACK));
+			memset(block, 0xa5, sizeof(block));
+			k->pack_u4_block(rows, stride, nbytes, width, block);
+			for (int p = 0; p < 2 * nbytes; p++)
+			{
+				for (int j = 0; j < 2 * half; j++)
+				{
+					int			got = j < half ? block[p * half + j] % 16 : block[p * half + j - half] / 16;
+					int			byte = j < width ? rows[stride * (size_t) j + (size_t) p / 2] : 0;
+
+					wrong += got != (p % 2 ? byte / 16 : byte % 16);
+				}
+			}
+			wrong += block[2 * nbytes * half] != 0xa5;
+			CHECK(wrong == 0, "%s pack_u4_block nbytes=%d width=%d: %d wrong", k->name, nbytes, width, wrong);
+		}
+	}
+}
+
 /* In double, by the formulas of simd.h; then factors that are no numbers. */
 static void
 check_residuals(const SimdKernels *k)
@@ -856,6 +895,7 @@ main(void)
 			check_u4s8(k);
 			check_u8s16(k);
 			check_blocks(k);
+			check_pack(k);
 			check_residuals(k);
 			check_l1_codes(k, 8);
 			check_l1_codes(k, 4);

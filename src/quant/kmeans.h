@@ -83,9 +83,13 @@ extern const void *kmeans_centroids(const KMeans *km);
 extern const uint32_t *kmeans_assigned(const KMeans *km);
 
 /*
- * By which metric vectors are put into lists, and lists ordered for a query,
- * so that the best are found first.
+ * By which metric rows are put into lists (a RouteSpec's metric), and by which
+ * a query's lists are ordered.  They differ under inner product: rows go to
+ * lists by direction, and a centroid's length says how large the products of
+ * its rows are.  Under cosine centroids have length 1, and inner product and L2
+ * order them alike.
  */
 extern Metric kmeans_route_metric(Metric metric);
+extern Metric kmeans_probe_metric(Metric metric);
 
 #endif							/* VECIDX_KMEANS_H */

@@ -47,8 +47,8 @@ extern void route_open(Router *router, const RouteSpec *spec, const void *centro
 
 /*
  * The t centroids nearest to v, nearest first, 1 <= t; returns how many there
- * are (k if that is less than t).  lists and, if not NULL, dist (rank distances, finite)
- * have room for t.  Of equal ones the lower number comes first.  The answer
+ * are (k if that is less than t).  lists and dist
+ * (rank distances, finite) have room for t; dist may be NULL if t is 1.  Of equal ones the lower number comes first.  The answer
  * depends on nothing but centroids, seed and v.
  */
 extern int	route_nearest(const Router *router, const void *v, int t, uint32_t *lists, float *dist, void *scratch);

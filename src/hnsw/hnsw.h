@@ -160,6 +160,9 @@ typedef struct HnswSelect
 	uint32		offered;		/* node that query stands for, or HNSW_INVALID_NODE; for one insert */
 	QuantQuery *base;			/* of the node whose list changes */
 	uint8	   *code;
+	float		slack;			/* a link covers what is nearer to it than to the base by this factor; 1 or more */
+	int			offers;			/* of a new node, to the first of its neighbours on level 0 */
+	bool		sparing;		/* full lists take only what the rule keeps */
 	HnswListChange *changes;	/* room for a node's neighbours, if the store takes many */
 } HnswSelect;
 
@@ -176,7 +179,8 @@ extern void hnsw_select(HnswSelect *select, const Candidate *candidates, int n, 
 /*
  * Offer node to base's links.  Returns true if the links changed.  When the
  * list is full, the farthest of those that only fill up gives way; but for a
- * node that the rule rejects only if that is nearer than most of those kept.
+ * node that the rule rejects only if that is nearer than most of those kept
+ * (never, if select is sparing).
  */
 extern bool hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, int max, uint32 node);
 
@@ -187,8 +191,8 @@ extern bool hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, 
 extern bool hnsw_link_back(HnswSelect *select, HnswStore *store, uint32 neighbour, uint32 node, int level);
 
 /*
- * The same for all of a node's neighbours on a level.  Returns how many link
- * to it.
+ * The same for a new node's neighbours on a level (select->offers of them on
+ * level 0).  Returns how many link to it.
  */
 extern int	hnsw_link_back_all(HnswSelect *select, HnswStore *store, const HnswLinks *links, uint32 node, int level);
 

@@ -17,6 +17,16 @@
 /* Tries to write a neighbour's list that others keep changing. */
 #define MAX_LINK_TRIES 8
 
+/*
+ * The selection rule with some slack, as Vamana has it (Subramanya et al.,
+ * 2019): a link is covered by a kept one only if it is nearer to that by this
+ * factor than to the base.  Distances are squared where it applies, and
+ * README.md has what was measured, also with few links and other metrics.  The
+ * links that it keeps are worth more than offers to farther neighbours.
+ */
+#define SLACK 1.05f
+#define SLACK_MIN_M 12
+
 /* Candidates of a selection that need no allocation. */
 #define HNSW_SELECT_CANDIDATES 1024
 
@@ -209,6 +219,16 @@ hnsw_select_init(HnswSelect *select, HnswStore *store, MemoryContext context)
 	select->query = vecidx_alloc_aligned(context, store->quantizer->query_size);
 	select->base = vecidx_alloc_aligned(context, store->quantizer->query_size);
 	select->offered = HNSW_INVALID_NODE;
+	select->slack = 1;
+	select->offers = HNSW_MAX_LINKS(store->m, 0);
+	select->sparing = false;
+	if (store->m >= SLACK_MIN_M &&
+		(store->quantizer->metric == METRIC_L2 || store->quantizer->metric == METRIC_COSINE))
+	{
+		select->slack = SLACK;
+		select->offers = store->m + store->m / 4;
+		select->sparing = true;
+	}
 	select->code = MemoryContextAllocZero(context, store->quantizer->code_size + SIMD_SLACK);
 	select->changes = NULL;
 	if (store->replace_many != NULL)
@@ -225,7 +245,7 @@ query_from_node(HnswSelect *select, uint32 node, QuantQuery *query)
 
 /*
  * Out of the candidates that pending[] names, take those that a kept link covers:
- * that are not nearer to the base than to it.  Returns how many are left.
+ * that are at least as near to it as to the base.  Returns how many are left.
  */
 static int
 cover(HnswSelect *select, uint32 link, const Candidate *candidates, int *pending, int npending)
@@ -244,7 +264,7 @@ cover(HnswSelect *select, uint32 link, const Candidate *candidates, int *pending
 			nodes[i] = candidates[pending[first + i]].node;
 		select->store->score(select->store, select->query, nodes, n, dist, NULL);
 		for (int i = 0; i < n; i++)
-			if (candidates[pending[first + i]].dist < dist[i])
+			if (candidates[pending[first + i]].dist < dist[i] * select->slack)
 				pending[left++] = pending[first + i];
 	}
 	return left;
@@ -346,11 +366,11 @@ hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, int max, uin
 		}
 		store->score(store, select->query, nodes + 1, links->nkept, between + 1, NULL);
 		for (int i = 1; i <= links->nkept; i++)
-			if (dist[i] <= dist[0] && between[i] <= dist[0])
+			if (dist[i] <= dist[0] && between[i] * select->slack <= dist[0])
 				kept[0] = false;
 		if (kept[0])
 			for (int i = 1; i <= links->nkept; i++)
-				if (dist[i] > dist[0] && between[i] <= dist[i])
+				if (dist[i] > dist[0] && between[i] * select->slack <= dist[i])
 					kept[i] = false;
 	}
 
@@ -360,7 +380,9 @@ hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, int max, uin
 		{
 			int			nearer = 0;
 
-			/* one that fills up for another gains nothing unless it is near */
+			/* one that fills up for another gains nothing unless it is near, and then little */
+			if (select->sparing)
+				return false;
 			for (int i = 1; i <= links->nkept; i++)
 				nearer += dist[i] < dist[0];
 			if (nearer > links->nkept / 3)
@@ -427,17 +449,18 @@ int
 hnsw_link_back_all(HnswSelect *select, HnswStore *store, const HnswLinks *links, uint32 node, int level)
 {
 	HnswListChange *changes = select->changes;
+	int			offers = level == 0 ? Min(links->n, select->offers) : links->n;
 	int			accepted = 0;
 	int			n = 0;
 
 	if (level > 0 || store->replace_many == NULL)
 	{
-		for (int i = 0; i < links->n; i++)
+		for (int i = 0; i < offers; i++)
 			accepted += hnsw_link_back(select, store, links->nodes[i], node, level);
 		return accepted;
 	}
 
-	for (int i = 0; i < links->n; i++)
+	for (int i = 0; i < offers; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		changes[n].node = links->nodes[i];

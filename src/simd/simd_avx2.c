@@ -31,6 +31,7 @@
 #define vf_sqrt(v) simde_mm256_sqrt_ps(v)
 #define vf_min(a, b) simde_mm256_min_ps(a, b)
 #define vf_max(a, b) simde_mm256_max_ps(a, b)
+#define vf_equal_bits(a, b) (unsigned) simde_mm256_movemask_ps(simde_mm256_cmp_ps(a, b, SIMDE_CMP_EQ_OQ))
 #define vf_abs(v) simde_mm256_andnot_ps(simde_mm256_set1_ps(-0.0f), v)
 #define vf_fma(a, b, c) simde_mm256_fmadd_ps(a, b, c)
 

@@ -35,6 +35,7 @@
 #define vf_sqrt(v) _mm512_sqrt_ps(v)
 #define vf_min(a, b) _mm512_min_ps(a, b)
 #define vf_max(a, b) _mm512_max_ps(a, b)
+#define vf_equal_bits(a, b) _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ)
 #define vf_abs(v) _mm512_abs_ps(v)
 #define vf_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
 

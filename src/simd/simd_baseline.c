@@ -29,6 +29,7 @@
 #define vf_sqrt(v) simde_mm_sqrt_ps(v)
 #define vf_min(a, b) simde_mm_min_ps(a, b)
 #define vf_max(a, b) simde_mm_max_ps(a, b)
+#define vf_equal_bits(a, b) (unsigned) simde_mm_movemask_ps(simde_mm_cmpeq_ps(a, b))
 #define vf_abs(v) simde_mm_andnot_ps(simde_mm_set1_ps(-0.0f), v)
 
 /* fused on NEON; SIMDe's own fallback is an element loop, so spell out SSE2's */

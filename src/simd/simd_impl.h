@@ -19,12 +19,14 @@
  *	vf_keep_part(v, k)	the same of a register
  *	vf_add vf_sub vf_mul vf_div vf_sqrt vf_abs
  *	vf_min(a, b) vf_max(a, b)	b where either is no number
+ *	vf_equal_bits(a, b)	a bit for each lane that is equal, lane 0's lowest
  *	vf_fma(a, b, c)		a * b + c, one rounding where the level has it
  *	vf_sum(v)			of all lanes
  *	vf_load_half(p) vf_load_half_part(p, k)	the same of halves, as floats
  *	vf_store_half(p, v)	as halves, to the nearest, ties to even
  *	vf_u8(p) vf_lo4(p) vf_hi4(p)	the next VF_LANES bytes, or their low or
  *						high nibbles, as floats
+ *	vf_swap1 .. vf_swap8(v)	lanes so far apart exchanged, those below VF_LANES
  *	vf_butterfly(v, h)	one Walsh-Hadamard stage between lanes h apart,
  *						h a constant below VF_LANES
  *
@@ -777,6 +779,76 @@ KERNEL(columns_f32) (const float *x, int n, const float *table, int width, const
 		columns_group(1, x, n, table + k, width, add + k, out + k);
 }
 
+/* The largest in all lanes. */
+SIMD_INLINE VF
+vf_largest(VF v)
+{
+	v = vf_max(v, vf_swap1(v));
+	v = vf_max(v, vf_swap2(v));
+#if VF_LANES > 4
+	v = vf_max(v, vf_swap4(v));
+#endif
+#if VF_LANES > 8
+	v = vf_max(v, vf_swap8(v));
+#endif
+	return v;
+}
+
+/* Of `count` floats, a constant up to 64: the largest by lane, and which are equal to v. */
+SIMD_INLINE void
+raise_max(VF max[4], const float *x, int count)
+{
+	SIMD_UNROLL_16
+	for (int j = 0; j < count; j += VF_LANES)
+		max[j / VF_LANES % 4] = vf_max(max[j / VF_LANES % 4], vf_load(x + j));
+}
+
+SIMD_INLINE uint64_t
+equal_bits(VF v, const float *x, int count)
+{
+	uint64_t	bits = 0;
+
+	SIMD_UNROLL_16
+	for (int j = 0; j < count; j += VF_LANES)
+		bits |= (uint64_t) vf_equal_bits(v, vf_load(x + j)) << j;
+	return bits;
+}
+
+/*
+ * Index of the largest of n floats, a multiple of 16, the first of equal ones;
+ * 0 where NaN hides it.  No branch depends on the data: it would be a guess.
+ */
+SIMD_INLINE int
+first_largest(const float *x, int n)
+{
+	VF			max[4];
+	VF			largest;
+	int			whole = n / 64 * 64;
+	int			at = 0;
+
+	max[0] = max[1] = max[2] = max[3] = vf_load(x);
+	for (int i = 0; i < whole; i += 64)
+		raise_max(max, x + i, 64);
+	for (int i = whole; i < n; i += 16)
+		raise_max(max, x + i, 16);
+	largest = vf_largest(vf_max(vf_max(max[0], max[1]), vf_max(max[2], max[3])));
+
+	/* from the end */
+	for (int i = n - 16; i >= whole; i -= 16)
+	{
+		uint64_t	found = equal_bits(largest, x + i, 16);
+
+		at = found != 0 ? i + __builtin_ctzll(found) : at;
+	}
+	for (int i = whole - 64; i >= 0; i -= 64)
+	{
+		uint64_t	found = equal_bits(largest, x + i, 64);
+
+		at = found != 0 ? i + __builtin_ctzll(found) : at;
+	}
+	return at;
+}
+
 static void
 KERNEL(best_column_f32) (const float *vecs, int nvecs, int n, const float *table, int width,
 						 const float *add, uint8_t *best)
@@ -786,7 +858,7 @@ KERNEL(best_column_f32) (const float *vecs, int nvecs, int n, const float *table
 	for (int i = 0; i < nvecs; i++)
 	{
 		KERNEL(columns_f32) (vecs + (size_t) i * (size_t) n, n, table, width, add, sums);
-		best[i] = simd_first_largest(sums, width);
+		best[i] = (uint8_t) first_largest(sums, width);
 	}
 }
 

@@ -9,8 +9,7 @@ INSTALL_SQL = sql/vecidx--$(EXTVERSION).sql
 ADOPT_SQL = sql/vecidx--pgvector--$(EXTVERSION).sql
 DATA = $(filter-out $(ADOPT_SQL),$(wildcard sql/*--*--*.sql)) sql/vecidx--pgvector.sql sql/vecidx--pgvector.control
 DATA_built = $(INSTALL_SQL) $(ADOPT_SQL)
-# src/ivf is left out until all of it is there
-OBJS = $(patsubst %.c,%.o,$(sort $(filter-out src/ivf/%,$(wildcard src/*.c src/*/*.c))))
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 ALL_HEADERS = $(wildcard src/*.h src/*/*.h)
 
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))

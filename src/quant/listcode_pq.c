@@ -189,51 +189,6 @@ table_entries(const ListQuery *query, const PqShape *shape, const float *dealt, 
 							 pq_table(shape, query->lc->trained, p), shape->width, zeros, out);
 }
 
-/* Tables for sum_u4_block; entries: m x 16. */
-static void
-round_tables(ListQuery *query, const PqShape *shape, const float *entries, double unit)
-{
-	uint8_t    *tables = listquery_tables(query);
-	float		widest = 0;
-	double		low = 0;
-	double		step;
-	float		inverse;
-
-	for (int p = 0; p < shape->m; p++)
-	{
-		const float *t = entries + 16 * p;
-		float		min = t[0];
-		float		max = t[0];
-
-		for (int i = 1; i < 16; i++)
-		{
-			min = t[i] < min ? t[i] : min;
-			max = t[i] > max ? t[i] : max;
-		}
-		low += min;
-		widest = max - min > widest ? max - min : widest;
-	}
-	step = (double) widest / UINT8_MAX;
-	inverse = widest > 0 ? UINT8_MAX / widest : 0;
-	for (int p = 0; p < shape->m; p++)
-	{
-		const float *t = entries + 16 * p;
-		float		min = t[0];
-
-		for (int i = 1; i < 16; i++)
-			min = t[i] < min ? t[i] : min;
-		for (int i = 0; i < 16; i++)
-		{
-			float		z = (t[i] - min) * inverse + 0.5f;
-
-			tables[16 * p + i] = (uint8_t) (int32_t) (z < UINT8_MAX ? z : UINT8_MAX);
-		}
-	}
-	query->scale = step * unit;
-	query->bias = low * unit;
-	query->noise = query->scale * sqrt(shape->m / 12.0);
-}
-
 static void
 pq_query(const ListCode *lc, const void *v, ListQuery *query, void *scratch)
 {
@@ -249,7 +204,7 @@ pq_query(const ListCode *lc, const void *v, ListQuery *query, void *scratch)
 	{
 		for (int p = 0; p < shape.m; p++)
 			table_entries(query, &shape, dealt, p, entries + 16 * p);
-		round_tables(query, &shape, entries, r.unit);
+		listcode_residual_tables(query, entries, shape.m, r.unit);
 	}
 	else
 	{

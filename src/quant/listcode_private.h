@@ -108,6 +108,13 @@ extern double listcode_residual_weight(Metric metric);
 extern void listcode_residual_factors(const ListCode *lc, const float *v, const float *centroid, double norm_sq,
 									  double f, double shift, float *factors);
 
+/*
+ * A query's tables for kinds with nibbles, from their entries in float (16 for
+ * each of nparts parts): rounded to 8 bits, with scale, bias and noise.  unit:
+ * what a 1 of the entries stands for.
+ */
+extern void listcode_residual_tables(ListQuery *query, const float *entries, int nparts, double unit);
+
 /* Distances and errors; <x, R(q - o)> is scale * sums[i] + bias of the query.  err may be NULL. */
 extern void listcode_residual_scores(const ListQuery *query, ListTerm term, const float *a, const float *b,
 									 const float *sums, int n, float *dist, float *err);

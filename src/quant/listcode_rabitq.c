@@ -31,12 +31,16 @@ rabitq_init(ListCode *lc)
 	int			bits = lc->spec.bits;
 	double		kappa = grid_kappa(bits, dim);
 	double		chi = grid_chi(bits, dim);
+	size_t		encode;
+	size_t		query;
 
 	lc->nfactors = 2;
 	lc->code_size = ((size_t) dim * (size_t) bits + 7) / 8;
 	lc->nnibbles = bits == 1 ? (dim + 3) / 4 : 0;
-	/* two vectors of floats, codes before they are packed */
-	lc->scratch_size = quant_round_up((2 * sizeof(float) + 1) * (size_t) dim, 64);
+	/* two vectors of floats, codes before they are packed; a vector, entries of a query's tables */
+	encode = (2 * sizeof(float) + 1) * (size_t) dim;
+	query = sizeof(float) * ((size_t) dim + 16 * (size_t) lc->nnibbles);
+	lc->scratch_size = quant_round_up(encode > query ? encode : query, 64);
 	lc->noise[NOISE_KAPPA] = kappa;
 	lc->noise[NOISE_CHI] = chi;
 	lc->noise[NOISE_LENGTH] = sqrt(dim * (chi * chi - kappa * kappa)) / listcode_residual_weight(lc->spec.metric);
@@ -94,61 +98,29 @@ rabitq_encode(const ListCode *lc, const void *v, const float *centroid,
 		memcpy(code, u, (size_t) dim);
 }
 
-/* Entry n of part p: of the query's values 4p .. 4p + 3 the sum of those that n has bits for. */
+/* Entry n of a part: four values of the query against x = +1/2 where n has a bit, -1/2 where not. */
 static void
-part_sums(const float *y, int dim, int p, float sums[16])
+part_entries(const float values[4], float entries[16])
 {
-	sums[0] = 0;
+	entries[0] = -U1_MIDDLE * ((values[0] + values[1]) + (values[2] + values[3]));
 	for (int i = 0; i < 4; i++)
 	{
-		float		value = 4 * p + i < dim ? y[4 * p + i] : 0;
-
 		for (int n = 0; n < 1 << i; n++)
-			sums[n + (1 << i)] = sums[n] + value;
+			entries[n + (1 << i)] = entries[n] + values[i];
 	}
 }
 
-/* The tables of a query of 1-bit codes; <x,q'> = scale * (sum of entries) + bias. */
+/* Values behind the last are zero and no code has a bit for them. */
 static void
-fill_tables(const Rotated *r, int dim, int nparts, ListQuery *query)
+fill_tables(const Rotated *r, int dim, int nparts, float *entries, ListQuery *query)
 {
-	uint8_t    *tables = listquery_tables(query);
-	float		widest = 0;
-	float		t;
-	double		bias = 0;
+	float		last[4] = {0};
 
-	for (int p = 0; p < nparts; p++)
-	{
-		float		width = 0;
-
-		for (int i = 4 * p; i < 4 * p + 4 && i < dim; i++)
-		{
-			width += fabsf(r->values[i]);
-			bias -= U1_MIDDLE * (double) r->values[i];
-		}
-		widest = width > widest ? width : widest;
-	}
-	t = widest > 0 ? 255 / widest : 0;
-	for (int p = 0; p < nparts; p++)
-	{
-		float		sums[16];
-		float		least = 0;
-
-		part_sums(r->values, dim, p, sums);
-		for (int i = 4 * p; i < 4 * p + 4 && i < dim; i++)
-			least += r->values[i] < 0 ? r->values[i] : 0;
-		bias += least;
-		for (int n = 0; n < 16; n++)
-		{
-			float		z = (sums[n] - least) * t + 0.5f;
-
-			z = z > 0 ? z : 0;
-			tables[16 * p + n] = (uint8_t) (z < 255 ? z : 255);
-		}
-	}
-	query->scale = widest / 255.0 * r->unit;
-	query->bias = bias * r->unit;
-	query->noise = query->scale * sqrt(nparts / 12.0);
+	memcpy(last, r->values + 4 * (nparts - 1), sizeof(float) * (size_t) (dim - 4 * (nparts - 1)));
+	for (int p = 0; p < nparts - 1; p++)
+		part_entries(r->values + 4 * p, entries + 16 * p);
+	part_entries(last, entries + 16 * (nparts - 1));
+	listcode_residual_tables(query, entries, nparts, r->unit);
 }
 
 static void
@@ -162,7 +134,7 @@ rabitq_query(const ListCode *lc, const void *v, ListQuery *query, void *scratch)
 	grid_rotate(v, lc->origin, lc->spec.seed, dim, scratch, &r);
 	if (lc->spec.bits == 1)
 	{
-		fill_tables(&r, dim, lc->nnibbles, query);
+		fill_tables(&r, dim, lc->nnibbles, r.values + dim, query);
 		return;
 	}
 	if (lc->spec.bits == 4)

@@ -57,6 +57,78 @@ listcode_residual_factors(const ListCode *lc, const float *v, const float *centr
 	factors[1] = quant_clamp_value(listcode_residual_weight(metric) * f);
 }
 
+/*
+ * Least and largest of sixteen, in lanes that vectorise.  Not inlined, and so
+ * below: compilers that see the loop over parts as well unroll that instead.
+ */
+static __attribute__((noinline)) void
+range_of(const float *restrict t, float *restrict range)
+{
+	float		least[4];
+	float		most[4];
+
+	for (int j = 0; j < 4; j++)
+	{
+		float		a = t[j] < t[j + 4] ? t[j] : t[j + 4];
+		float		b = t[j + 8] < t[j + 12] ? t[j + 8] : t[j + 12];
+		float		c = t[j] > t[j + 4] ? t[j] : t[j + 4];
+		float		d = t[j + 8] > t[j + 12] ? t[j + 8] : t[j + 12];
+
+		least[j] = a < b ? a : b;
+		most[j] = c > d ? c : d;
+	}
+	for (int j = 0; j < 2; j++)
+	{
+		least[j] = least[j] < least[j + 2] ? least[j] : least[j + 2];
+		most[j] = most[j] > most[j + 2] ? most[j] : most[j + 2];
+	}
+	range[0] = least[0] < least[1] ? least[0] : least[1];
+	range[1] = most[0] > most[1] ? most[0] : most[1];
+}
+
+static __attribute__((noinline)) void
+round_part(const float *restrict t, float min, float inverse, uint8_t *restrict out)
+{
+	for (int i = 0; i < 16; i++)
+	{
+		float		z = (t[i] - min) * inverse + 0.5f;
+
+		z = z < UINT8_MAX ? z : UINT8_MAX;
+		out[i] = (uint8_t) (int32_t) z;
+	}
+}
+
+/* All parts share one step, so that their integers add up; each begins at its least entry. */
+void
+listcode_residual_tables(ListQuery *query, const float *entries, int nparts, double unit)
+{
+	uint8_t    *tables = listquery_tables(query);
+	float		widest = 0;
+	double		low = 0;
+	float		inverse;
+
+	for (int p = 0; p < nparts; p++)
+	{
+		float		range[2];
+
+		range_of(entries + 16 * p, range);
+		low += range[0];
+		widest = range[1] - range[0] > widest ? range[1] - range[0] : widest;
+	}
+	inverse = widest > 0 ? UINT8_MAX / widest : 0;
+	for (int p = 0; p < nparts; p++)
+	{
+		float		range[2];
+
+		range_of(entries + 16 * p, range);
+		round_part(entries + 16 * p, range[0], inverse, tables + 16 * p);
+	}
+	query->scale = (double) widest / UINT8_MAX * unit;
+	query->bias = low * unit;
+	/* of roundings spread evenly over a step */
+	query->noise = query->scale * sqrt(nparts / 12.0);
+}
+
 /* What turns the sums of a list's codes into distances and errors. */
 static SimdResidual
 residual_of(const ListQuery *query, ListTerm term)

@@ -103,7 +103,10 @@ extern void listcode_train(const ListCodeSpec *spec, float *residuals, size_t n,
 /* What is wrong with trained data from an untrusted place (values that are not finite ...), or NULL. */
 extern const char *listcode_trained_problem(const ListCodeSpec *spec, const void *trained);
 
-/* spec is sound; origin and trained outlive lc. */
+/*
+ * spec is sound; origin and trained outlive lc.  Without the trained data that
+ * a spec needs, lc tells sizes and nothing else: not to encode or score with.
+ */
 extern void listcode_init(ListCode *lc, const ListCodeSpec *spec, const float *origin, const void *trained);
 
 /*

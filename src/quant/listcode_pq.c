@@ -70,6 +70,8 @@ pq_init(ListCode *lc)
 	lc->nnibbles = lc->spec.bits == 4 ? lc->spec.m : 0;
 	lc->code_size = lc->spec.bits == 4 ? (m + 1) / 2 : m;
 	lc->scratch_size = quant_round_up(encode > query ? encode : query, 64);
+	if (lc->trained == NULL)
+		return;
 	lc->noise[NOISE_KAPPA] = pq_head(lc->trained)->kappa;
 	lc->noise[NOISE_LENGTH] = pq_head(lc->trained)->along / listcode_residual_weight(lc->spec.metric);
 }

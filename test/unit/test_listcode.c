@@ -132,9 +132,14 @@ static void
 setup_spec(const ListCodeSpec *spec, const float *origin)
 {
 	const char *problem = listcode_problem(spec);
+	ListCode	sizes;
 
 	CHECK(problem == NULL, "%s", problem);
+	listcode_init(&sizes, spec, origin, NULL);
 	listcode_init(&fx.lc, spec, origin, train(spec));
+	CHECK(sizes.code_size == fx.lc.code_size && sizes.nfactors == fx.lc.nfactors && sizes.nnibbles == fx.lc.nnibbles &&
+		  sizes.query_size == fx.lc.query_size && sizes.scratch_size == fx.lc.scratch_size && sizes.exact == fx.lc.exact,
+		  "sizes without training");
 	free(fx.query);
 	free(fx.scratch);
 	fx.query = aligned_alloc(64, fx.lc.query_size);

@@ -46,6 +46,9 @@
 
 #define SCORE_BATCH 64
 
+/* What float distances of exact kinds are off by at most, as a part of them. */
+#define FLOAT_SLACK 1e-6
+
 /* How far coarse estimates alone widen a search, in multiples of ef_search. */
 #define COARSE_WIDENING 16
 
@@ -102,6 +105,8 @@ typedef struct HnswScan
 	NodeSet		handed;			/* results of the graph search in `pending` or fetched */
 	double		margin;			/* farther rows may not be returned yet */
 	double		radius;			/* farther rows are not wanted */
+	double		reach;			/* nor nodes whose estimates are farther, by their errors */
+	float		largest_err;	/* of estimates in the results so far */
 
 	/* the node whose TIDs are being fetched */
 	HnswTids	tids;
@@ -403,7 +408,7 @@ hand_over_results(HnswScan *so)
 {
 	ScoredArray *results = &so->search.results;
 
-	(void) hand_over(so, results->items, results->n, true);
+	so->largest_err = Max(so->largest_err, hand_over(so, results->items, results->n, true));
 	if (results->n > so->ndistances)
 	{
 		if (so->distances != NULL)
@@ -489,6 +494,20 @@ finish_graph(HnswScan *so)
 	finish(so);
 }
 
+/* The same, where all else is beyond the query's bound but for what the errors of estimates leave open. */
+static void
+finish_within_reach(HnswScan *so)
+{
+	ScoredArray *discarded = &so->search.discarded;
+	size_t		n = 0;
+
+	for (size_t i = 0; i < discarded->n; i++)
+		if (lower_bound(so, scored_dist(discarded->items[i]), so->largest_err) <= so->reach)
+			discarded->items[n++] = discarded->items[i];
+	discarded->n = n;
+	finish_graph(so);
+}
+
 static void
 first_round(IndexScanDesc scan, HnswScan *so)
 {
@@ -503,6 +522,10 @@ first_round(IndexScanDesc scan, HnswScan *so)
 		so->phase = SCAN_DONE;
 		return;
 	}
+	so->reach = so->radius;
+	if (so->floats == NULL && so->radius < get_float8_infinity())
+		so->reach += FLOAT_SLACK * fabs(so->radius);
+	so->largest_err = 0;
 	if (!prepare_query(scan, so))
 	{
 		/* no distance is less than anything where none is defined */
@@ -846,13 +869,13 @@ hnsw_gettuple(IndexScanDesc scan, ScanDirection dir)
 				first_round(scan, so);
 				break;
 			case SCAN_GRAPH:
-				if (so->margin > so->radius)
-					finish_graph(so);
+				if (so->margin > so->reach)
+					finish_within_reach(so);
 				else
 					graph_round(so);
 				break;
 			case SCAN_LINEAR:
-				if (so->margin > so->radius)
+				if (so->margin > so->reach)
 					finish(so);
 				else
 					linear_round(scan, so);

@@ -20,6 +20,7 @@
 #include <math.h>
 
 #include "access/relscan.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "index/radius.h"
@@ -39,6 +40,9 @@
  * built the index, in another order of summation.
  */
 #define COSINE_SLACK 1e-5
+
+/* How much a sum of two doubles is off, and twice more. */
+#define SIMILARITY_SLACK 2e-15
 
 /* ---- The operators ---- */
 
@@ -93,6 +97,79 @@ is_distance(Node *node, OpExpr *order)
 		equal(linitial(args), lsecond(order->args)) && equal(lsecond(args), linitial(order->args));
 }
 
+static bool
+is_minus_one(Node *node)
+{
+	return IsA(node, Const) && !castNode(Const, node)->constisnull &&
+		castNode(Const, node)->consttype == FLOAT8OID && DatumGetFloat8(castNode(Const, node)->constvalue) == -1;
+}
+
+/*
+ * Whether an expression is a similarity, that is the distance taken from a
+ * constant: 1 - (v <=> q), -(v <#> q), (v <#> q) * -1.
+ */
+static bool
+is_similarity(Node *node, OpExpr *order, double *from)
+{
+	List	   *args;
+
+	if (!IsA(node, OpExpr))
+		return false;
+	args = castNode(OpExpr, node)->args;
+	*from = 0;
+	switch (get_opcode(castNode(OpExpr, node)->opno))
+	{
+		case F_FLOAT8MI:
+			if (!IsA(linitial(args), Const) || castNode(Const, linitial(args))->constisnull)
+				return false;
+			*from = DatumGetFloat8(castNode(Const, linitial(args))->constvalue);
+			return isfinite(*from) && is_distance(lsecond(args), order);
+		case F_FLOAT8UM:
+			return is_distance(linitial(args), order);
+		case F_FLOAT8MUL:
+			return (is_minus_one(linitial(args)) && is_distance(lsecond(args), order)) ||
+				(is_minus_one(lsecond(args)) && is_distance(linitial(args), order));
+		default:
+			return false;
+	}
+}
+
+/* An expression of doubles by an operator of theirs. */
+static Expr *
+compute(const char *operator, Expr *left, Expr *right)
+{
+	Oid			oid = OpernameGetOprid(list_make2(makeString("pg_catalog"), makeString(pstrdup(operator))),
+									   left != NULL ? FLOAT8OID : InvalidOid, FLOAT8OID);
+
+	if (left == NULL)
+		return make_opclause(oid, FLOAT8OID, false, right, NULL, InvalidOid, InvalidOid);
+	return make_opclause(oid, FLOAT8OID, false, left, right, InvalidOid, InvalidOid);
+}
+
+static Expr *
+double_const(double value)
+{
+	return (Expr *) makeConst(FLOAT8OID, -1, InvalidOid, sizeof(float8), Float8GetDatum(value), false, FLOAT8PASSBYVAL);
+}
+
+/*
+ * The distance at which a similarity, which begins at `from`, has fallen to a
+ * bound; and a little more, for what either subtraction rounds off.
+ */
+static Expr *
+distance_of_similarity(double from, Expr *bound)
+{
+	Expr	   *slack;
+
+	if (from == 0)
+		return compute("-", NULL, bound);
+	slack = (Expr *) makeFuncExpr(F_ABS_FLOAT8, FLOAT8OID, list_make1(copyObject(bound)),
+								  InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	return compute("+",
+				   compute("-", double_const(from + SIMILARITY_SLACK * fabs(from)), bound),
+				   compute("*", double_const(SIMILARITY_SLACK), slack));
+}
+
 /*
  * What bounds the distance in a condition, as a double, and by which of our
  * strategies; NULL if nothing does.
@@ -102,34 +179,40 @@ distance_bound(PlannerInfo *root, RestrictInfo *rinfo, Index relid, OpExpr *orde
 {
 	OpExpr	   *clause = (OpExpr *) rinfo->clause;
 	Oid			comparison;
+	Node	   *distance;
 	Node	   *bound;
-	Oid			family;
+	Relids		bound_relids;
+	double		from = 0;
+	bool		similarity;
+	int			btree_strategy;
 
 	if (!is_opclause(clause) || list_length(clause->args) != 2)
 		return NULL;
-	comparison = clause->opno;
-	bound = lsecond(clause->args);
-	if (!is_distance(linitial(clause->args), order))
-	{
-		if (!is_distance(bound, order))
-			return NULL;
-		comparison = get_commutator(comparison);
-		bound = linitial(clause->args);
-	}
 
-	family = lookup_type_cache(FLOAT8OID, TYPECACHE_BTREE_OPFAMILY)->btree_opf;
-	switch (OidIsValid(comparison) ? get_op_opfamily_strategy(comparison, family) : 0)
+	/* the distance to the left side */
+	comparison = clause->opno;
+	distance = linitial(clause->args);
+	bound = lsecond(clause->args);
+	bound_relids = rinfo->right_relids;
+	if (bms_is_member(relid, bound_relids))
 	{
-		case BTLessStrategyNumber:
-			*strategy = VECIDX_LESS_STRATEGY;
-			break;
-		case BTLessEqualStrategyNumber:
-		case BTEqualStrategyNumber:
-			*strategy = VECIDX_LESS_EQUAL_STRATEGY;
-			break;
-		default:
-			return NULL;
+		comparison = get_commutator(comparison);
+		distance = lsecond(clause->args);
+		bound = linitial(clause->args);
+		bound_relids = rinfo->left_relids;
 	}
+	similarity = is_similarity(distance, order, &from);
+	if (!OidIsValid(comparison) || !(similarity || is_distance(distance, order)))
+		return NULL;
+
+	btree_strategy = get_op_opfamily_strategy(comparison,
+											  lookup_type_cache(FLOAT8OID, TYPECACHE_BTREE_OPFAMILY)->btree_opf);
+	if (btree_strategy == (similarity ? BTGreaterStrategyNumber : BTLessStrategyNumber))
+		*strategy = VECIDX_LESS_STRATEGY;
+	else if (btree_strategy == (similarity ? BTGreaterEqualStrategyNumber : BTLessEqualStrategyNumber))
+		*strategy = VECIDX_LESS_EQUAL_STRATEGY;
+	else
+		return NULL;
 
 	/*
 	 * It is computed once a scan, so it must not depend on the row.  A subplan
@@ -140,15 +223,19 @@ distance_bound(PlannerInfo *root, RestrictInfo *rinfo, Index relid, OpExpr *orde
 	 * first: nothing of a row is looked at, as rows are ordered by distance
 	 * before any condition anyway.
 	 */
-	if (bms_is_member(relid, pull_varnos(root, bound)) ||
+	if (bms_is_member(relid, bound_relids) ||
 		contain_volatile_functions(bound) || contain_subplans(bound))
 		return NULL;
 
 	bound = copyObject(bound);
 	if (exprType(bound) == FLOAT4OID)
-		bound = eval_const_expressions(root, (Node *) makeFuncExpr(F_FLOAT8_FLOAT4, FLOAT8OID, list_make1(bound),
-																   InvalidOid, InvalidOid, COERCE_EXPLICIT_CAST));
-	return exprType(bound) == FLOAT8OID ? (Expr *) bound : NULL;
+		bound = (Node *) makeFuncExpr(F_FLOAT8_FLOAT4, FLOAT8OID, list_make1(bound),
+									  InvalidOid, InvalidOid, COERCE_EXPLICIT_CAST);
+	if (exprType(bound) != FLOAT8OID)
+		return NULL;
+	if (similarity)
+		bound = (Node *) distance_of_similarity(from, (Expr *) bound);
+	return (Expr *) eval_const_expressions(root, bound);
 }
 
 static bool

@@ -389,7 +389,9 @@ write_list(BuildState *state, ListWriter *writer, TupleTableSlot *slot, uint32 l
 		ItemPointerData where;
 
 		CHECK_FOR_INTERRUPTS();
-		if (capacity == 0 || (capacity < MIN_PIECE && capacity < n))
+		/* not too small a piece, unless no page has room for more */
+		if (capacity == 0 ||
+			(capacity < MIN_PIECE && capacity < n && PageGetMaxOffsetNumber(BufferGetPage(writer->buffer)) > 0))
 		{
 			next_list_page(writer);
 			capacity = room(writer);

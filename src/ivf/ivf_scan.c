@@ -6,10 +6,10 @@
  * and keeps the rows that may be the nearest, by a lower bound of their
  * distance; what else it met is forgotten, but for the bound of the nearest of
  * it: the rows at hand are good up to there (the limit).  Where lists are left
- * that were not looked into, the limit is also such that at least as many rows
- * lie beyond it as before, because of the farther ones many are missing.  When
+ * that were not looked into, the limit is also such that many more rows lie
+ * beyond it than before, because of the farther ones many are missing.  When
  * a query wants rows beyond the limit the next round keeps more of them, and
- * goes through more lists if that is more than a part of what these hold.  A
+ * goes through more lists if that is more than a small part of what these hold.  A
  * row's TID is remembered once it was fetched or returned, so no round gives a
  * row twice, nor one that stands in two lists because it is being moved.  In
  * the end a round has gone through all lists and forgets nothing, so a query
@@ -59,8 +59,11 @@
 /* Each round keeps so many times as many as the one before. */
 #define KEEP_GROWTH 4
 
-/* A round that is not the first goes through lists of so many rows for each that it keeps. */
-#define ROWS_A_KEPT 4
+/*
+ * While there are further lists, those gone through have to have so many rows
+ * for each that is returned: of rows farther away than most, too many are in others.
+ */
+#define ROWS_A_RETURNED 8
 
 /* Times that a round begins again because lists were rewritten under its feet. */
 #define MAX_RESTARTS 10
@@ -607,7 +610,7 @@ find_limit(IvfScan *so)
 		limit = row_queue_select(&so->pending, so->pending.n);
 	if (!so->all_lists && so->pending.n > 0)
 	{
-		size_t		nearer = so->met / 2;
+		size_t		nearer = so->met / ROWS_A_RETURNED;
 
 		nearer = nearer > so->handed.n ? nearer - so->handed.n : 0;
 		nearer = Max(nearer, 1);
@@ -683,7 +686,7 @@ next_round(IndexScanDesc scan)
 			continue;
 		}
 		scan_lists(so, index);
-		while (so->round > 0 && !so->all_lists && so->met < ROWS_A_KEPT * (so->handed.n + so->keep))
+		while (so->round > 0 && !so->all_lists && so->met < ROWS_A_RETURNED * (so->handed.n + so->keep))
 		{
 			if (!have_lists(so, index, so->nlists + so->nlists / 2 + 1) && !stable)
 				break;

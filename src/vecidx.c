@@ -6,6 +6,7 @@
 
 #include "fmgr.h"
 #include "hnsw/hnsw.h"
+#include "ivf/ivf.h"
 #include "replace_vector.h"
 #include "utils/guc.h"
 
@@ -39,5 +40,6 @@ _PG_init(void)
 	refuse_pgvector();
 	vecidx_guc_init();
 	hnsw_init();
+	ivf_init();
 	vecidx_replace_vector_init();
 }

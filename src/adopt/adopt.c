@@ -70,15 +70,8 @@ static const char *const tested_versions[] = {
 	"0.8.0", "0.8.1", "0.8.2", "0.8.3", "0.8.4", "0.8.5", "0.8.6", "0.8.7"
 };
 
-/* pgvector's access methods, and what has to be done with their indexes */
-static const struct
-{
-	const char *name;
-	const char *hint;
-}			access_methods[] = {
-	{"hnsw", gettext_noop("REINDEX them, or REINDEX DATABASE for all.")},
-	{"ivfflat", gettext_noop("This version of vecidx has no ivfflat: drop them, and create indexes USING hnsw in their place.")}
-};
+/* pgvector's access methods */
+static const char *const access_methods[] = {"hnsw", "ivfflat"};
 
 PGDLLEXPORT PG_FUNCTION_INFO_V1(vecidx_adopt_begin);
 PGDLLEXPORT PG_FUNCTION_INFO_V1(vecidx_adopt);
@@ -181,12 +174,12 @@ refuse_foreign_opclasses(Oid pgvector)
 		Form_pg_opclass form = (Form_pg_opclass) GETSTRUCT(tuple);
 
 		for (int i = 0; i < (int) lengthof(access_methods); i++)
-			if (form->opcmethod == get_am_oid(access_methods[i].name, true) &&
+			if (form->opcmethod == get_am_oid(access_methods[i], true) &&
 				getExtensionOfObject(OperatorClassRelationId, form->oid) != pgvector)
 				ereport(ERROR,
 						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						 errmsg("operator class \"%s\" for access method \"%s\" is not one of pgvector",
-								NameStr(form->opcname), access_methods[i].name),
+								NameStr(form->opcname), access_methods[i]),
 						 errhint("Drop it, and the indexes that use it, before vecidx takes over.")));
 	}
 	systable_endscan(scan);
@@ -676,7 +669,7 @@ indexes_of(Oid am)
 }
 
 static void
-retire_indexes(const char *am, const char *hint)
+retire_indexes(const char *am)
 {
 	Oid			amoid = get_am_oid(am, true);
 	StringInfoData names;
@@ -702,7 +695,7 @@ retire_indexes(const char *am, const char *hint)
 				(errmsg_plural("%d %s index of pgvector is out of use until it is rebuilt",
 							   "%d %s indexes of pgvector are out of use until they are rebuilt", n, n, am),
 				 errdetail_internal("%s", names.data),
-				 errhint("%s", _(hint))));
+				 errhint("REINDEX them, or REINDEX DATABASE for all.")));
 }
 
 Datum
@@ -730,6 +723,6 @@ vecidx_adopt_end(PG_FUNCTION_ARGS)
 	}
 
 	for (int i = 0; i < (int) lengthof(access_methods); i++)
-		retire_indexes(access_methods[i].name, access_methods[i].hint);
+		retire_indexes(access_methods[i]);
 	PG_RETURN_VOID();
 }

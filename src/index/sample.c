@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "access/tableam.h"
+#include "common/hashfn.h"
 #include "index/sample.h"
 #include "miscadmin.h"
 #include "utils/sampling.h"
@@ -166,6 +167,92 @@ vecidx_sample(Relation heap, Relation index, IndexInfo *info, const VecidxOpclas
 
 			/* any centre is right; one that is not finite is not one */
 			sample->mean[i] = isfinite((float) value) ? (float) value : 0.0f;
+		}
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(work);
+}
+
+/* ---- Rows ---- */
+
+/*
+ * Blocks that are read for each that the rows wanted would fill, and at least:
+ * rows of one block were often inserted together and are alike.
+ */
+#define SPREAD 4
+#define MIN_BLOCKS 1000
+
+typedef struct RowSampleState
+{
+	const VecidxOpclass *opclass;
+	int			dim;
+	uint64		seed;
+	uint64		accepted;		/* of the 2^32 hashes of a TID, those that are taken */
+	void	   *buffer;
+	MemoryContext row;
+	void		(*take) (const void *elements, void *arg);
+	void	   *arg;
+} RowSampleState;
+
+static void
+row_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *arg)
+{
+	RowSampleState *state = arg;
+	MemoryContext old;
+	const void *elements;
+
+	(void) index;
+	(void) alive;
+	if (isnull[0])
+		return;
+	/* a row that is not taken is not detoasted either */
+	if ((hash_bytes_extended((unsigned char *) tid, sizeof(ItemPointerData), state->seed) & PG_UINT32_MAX) >=
+		state->accepted)
+		return;
+	old = MemoryContextSwitchTo(state->row);
+	elements = vecidx_elements(state->opclass, values[0], state->dim, state->buffer);
+	if (elements != NULL)
+		state->take(elements, state->arg);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(state->row);
+}
+
+void
+vecidx_sample_rows(Relation heap, Relation index, IndexInfo *info, const VecidxOpclass *opclass, int dim,
+				   double rows, double wanted, uint64 seed,
+				   void (*take) (const void *elements, void *arg), void *arg)
+{
+	RowSampleState state = {.opclass = opclass, .dim = dim, .seed = seed, .take = take, .arg = arg};
+	BlockNumber nblocks = RelationGetNumberOfBlocks(heap);
+	double		rows_per_block;
+	double		blocks;
+	MemoryContext work;
+	MemoryContext old;
+
+	if (nblocks == 0)
+		return;
+	work = AllocSetContextCreate(CurrentMemoryContext, "vecidx sample of rows", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(work);
+	state.buffer = vecidx_elements_buffer(opclass, dim, work);
+	state.row = AllocSetContextCreate(work, "vecidx sample row", ALLOCSET_DEFAULT_SIZES);
+	rows_per_block = Max(rows / nblocks, 1e-6);
+	blocks = Max(wanted / rows_per_block * SPREAD, MIN_BLOCKS);
+	if (blocks >= nblocks)
+	{
+		state.accepted = (uint64) (Min(wanted / Max(rows, 1), 1) * ((double) PG_UINT32_MAX + 1));
+		table_index_build_scan(heap, index, info, false, false, row_callback, &state, NULL);
+	}
+	else
+	{
+		BlockSamplerData sampler;
+
+		state.accepted = (uint64) (Min(wanted / (rows_per_block * blocks), 1) * ((double) PG_UINT32_MAX + 1));
+		BlockSampler_Init(&sampler, nblocks, (int) blocks, (uint32) seed);
+		while (BlockSampler_HasMore(&sampler))
+		{
+			CHECK_FOR_INTERRUPTS();
+			table_index_build_range_scan(heap, index, info, false, true, false,
+										 BlockSampler_Next(&sampler), 1, row_callback, &state, NULL);
 		}
 	}
 	MemoryContextSwitchTo(old);

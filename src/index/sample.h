@@ -26,4 +26,15 @@ typedef struct VecidxSample
 extern void vecidx_sample(Relation heap, Relation index, IndexInfo *info, const VecidxOpclass *opclass,
 						  const Quantizer *quantizer, MemoryContext context, VecidxSample *sample);
 
+/*
+ * Hand about `wanted` rows, of the about `rows` that there are, to take(): all
+ * of a small table, else rows drawn from random blocks, more blocks than those
+ * rows would fill.  In the table's order; those that have no place in the
+ * index are left out.  The elements are gone when take() returns.  The same
+ * table and seed give the same rows.
+ */
+extern void vecidx_sample_rows(Relation heap, Relation index, IndexInfo *info, const VecidxOpclass *opclass, int dim,
+							   double rows, double wanted, uint64 seed,
+							   void (*take) (const void *elements, void *arg), void *arg);
+
 #endif							/* VECIDX_SAMPLE_H */

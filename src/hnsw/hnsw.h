@@ -245,6 +245,7 @@ typedef struct HnswIndex
 	uint32		code_pages;
 	VecidxExtentMap codes;
 	VecidxExtentMap adjacencies;
+	bool		has_free;		/* the free list had nodes, when last looked at */
 
 	/* where pages are and which buffer held them last, by ordinal */
 	PageMemory	code_memory;
@@ -333,6 +334,13 @@ extern Buffer hnsw_disk_adjacency(HnswDiskStore *store, uint32 node, int lockmod
 #define HnswAdjacencySlot(hnsw, node) ((int) ((node) % (hnsw)->adjacencies_per_page))
 #define HnswPageGetAdjacency(page, hnsw, slot) \
 	((HnswAdjacency) (PageGetContents(page) + (Size) (slot) * (hnsw)->adjacency_size))
+
+/*
+ * Extend the relation if few of its pages are left that no node has, unless
+ * another backend is at it.  The caller holds no lock on the index beside that
+ * of the relation.
+ */
+extern void hnsw_disk_grow_ahead(HnswDiskStore *store);
 
 /* An extra page with room for an item of this size, exclusively locked. */
 extern Buffer hnsw_disk_extra_page(HnswDiskStore *store, Size size);

@@ -13,6 +13,16 @@
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
 
+/*
+ * New pages are made while one in so many is left.  The last extents are for
+ * those who find none left.
+ */
+#define GROW_AHEAD_SHARE 64
+#define GROW_AHEAD_SPARE_EXTENTS 8
+
+/* Heavyweight page lock of who extends the relation ahead of need. */
+#define HNSW_GROWTH_LOCK ((BlockNumber) 1)
+
 /* ---- Reading ---- */
 
 /* A record under a score. */
@@ -737,7 +747,28 @@ place_on_last_page(HnswDiskStore *store, NodePlace *place)
 	return true;
 }
 
-/* Make sure that code page code_pages and the adjacency pages of its nodes exist. */
+/* Put new pages in the maps of the metapage, which is locked. */
+static void
+add_extents(HnswDiskStore *store, Buffer metabuffer, BlockNumber first, uint32 ncodes, uint32 nadjacencies)
+{
+	PageChange	change;
+	HnswMetaPage meta;
+
+	page_change_begin(&change, store->index, store->building);
+	meta = HnswPageGetMeta(page_change_register(&change, metabuffer, false));
+	if (ncodes > 0)
+		vecidx_extent_add(&meta->codes, first, ncodes);
+	if (nadjacencies > 0)
+		vecidx_extent_add(&meta->adjacencies, first + ncodes, nadjacencies);
+	page_change_commit(&change);
+	hnsw_index_absorb(store->hnsw, HnswPageGetMeta(BufferGetPage(metabuffer)));
+}
+
+/*
+ * Make sure that code page code_pages and the adjacency pages of its nodes
+ * exist.  Everybody waits for the metapage meanwhile, so hnsw_disk_grow_ahead()
+ * is to have done it before.
+ */
 static void
 ensure_extents(HnswDiskStore *store, Buffer metabuffer)
 {
@@ -755,10 +786,9 @@ ensure_extents(HnswDiskStore *store, Buffer metabuffer)
 
 	for (;;)
 	{
-		BlockNumber ncodes,
-					nadjacencies,
-					first;
-		PageChange	change;
+		uint32		ncodes;
+		uint32		nadjacencies;
+		BlockNumber first;
 
 		more_codes = meta->code_pages >= meta->codes.npages;
 		more_adjacencies = last_node / hnsw->adjacencies_per_page >= meta->adjacencies.npages;
@@ -769,17 +799,63 @@ ensure_extents(HnswDiskStore *store, Buffer metabuffer)
 		nadjacencies = more_adjacencies ? vecidx_extent_size(store->index, &meta->adjacencies) : 0;
 		first = vecidx_extend(store->index, ncodes + nadjacencies, HNSW_VERSION,
 							  VECIDX_FREE_RESERVED, store->building);
-
-		page_change_begin(&change, store->index, store->building);
-		meta = HnswPageGetMeta(page_change_register(&change, metabuffer, false));
-		if (more_codes)
-			vecidx_extent_add(&meta->codes, first, ncodes);
-		if (more_adjacencies)
-			vecidx_extent_add(&meta->adjacencies, first + ncodes, nadjacencies);
-		page_change_commit(&change);
+		add_extents(store, metabuffer, first, ncodes, nadjacencies);
 		meta = HnswPageGetMeta(BufferGetPage(metabuffer));
-		hnsw_index_absorb(hnsw, meta);
 	}
+}
+
+/* Whether so few pages are left ahead of their use that more should be made now. */
+static bool
+runs_short(const VecidxExtentMap *map, uint64 used)
+{
+	return used + map->npages / GROW_AHEAD_SHARE > map->npages &&
+		map->nextents < VECIDX_MAX_EXTENTS - GROW_AHEAD_SPARE_EXTENTS;
+}
+
+static bool
+codes_run_short(const HnswIndex *hnsw)
+{
+	return runs_short(&hnsw->codes, hnsw->code_pages);
+}
+
+static bool
+adjacencies_run_short(const HnswIndex *hnsw)
+{
+	return runs_short(&hnsw->adjacencies,
+					  (hnsw_node_limit(hnsw) + hnsw->adjacencies_per_page - 1) / hnsw->adjacencies_per_page);
+}
+
+void
+hnsw_disk_grow_ahead(HnswDiskStore *store)
+{
+	HnswIndex  *hnsw = store->hnsw;
+	uint32		ncodes = 0;
+	uint32		nadjacencies = 0;
+
+	if (likely(!codes_run_short(hnsw) && !adjacencies_run_short(hnsw)) || hnsw->has_free)
+		return;
+	/* one backend does it; the others have the pages that are left */
+	if (!ConditionalLockPage(store->index, HNSW_GROWTH_LOCK, ExclusiveLock))
+		return;
+	hnsw_index_refresh(hnsw, store->index, NULL);
+	if (!hnsw->has_free)
+	{
+		if (codes_run_short(hnsw))
+			ncodes = vecidx_extent_size(store->index, &hnsw->codes);
+		if (adjacencies_run_short(hnsw))
+			nadjacencies = vecidx_extent_size(store->index, &hnsw->adjacencies);
+	}
+	if (ncodes + nadjacencies > 0)
+	{
+		BlockNumber first = vecidx_extend(store->index, ncodes + nadjacencies, HNSW_VERSION,
+										  VECIDX_FREE_RESERVED, store->building);
+		HnswMetaPage meta;
+		Buffer		metabuffer = lock_meta(store, BUFFER_LOCK_EXCLUSIVE, &meta);
+
+		add_extents(store, metabuffer, first, ncodes, nadjacencies);
+		UnlockReleaseBuffer(metabuffer);
+	}
+	UnlockPage(store->index, HNSW_GROWTH_LOCK, ExclusiveLock);
 }
 
 /* Whether a search can begin at the entry point; the metapage is locked. */
@@ -922,16 +998,18 @@ hnsw_disk_extra_page(HnswDiskStore *store, Size size)
 }
 
 /*
- * Make a page that no extent contains one that items can go to.  The metapage's
- * lock keeps away who extends the relation for an extent, so nobody else is
- * about to use it.
+ * Make a page that no extent contains one that items can go to.  Who extends
+ * the relation for an extent holds the growth lock or the metapage's until the
+ * extent is written, so with both nobody else is about to use it.
  */
 static void
 reclaim_page(HnswDiskStore *store, BlockNumber block)
 {
 	HnswMetaPage meta;
-	Buffer		metabuffer = lock_meta(store, BUFFER_LOCK_SHARE, &meta);
+	Buffer		metabuffer;
 
+	LockPage(store->index, HNSW_GROWTH_LOCK, ExclusiveLock);
+	metabuffer = lock_meta(store, BUFFER_LOCK_SHARE, &meta);
 	/* that extent may have been written meanwhile */
 	if (may_be_extra(store->hnsw, block))
 	{
@@ -952,6 +1030,7 @@ reclaim_page(HnswDiskStore *store, BlockNumber block)
 		UnlockReleaseBuffer(buffer);
 	}
 	UnlockReleaseBuffer(metabuffer);
+	UnlockPage(store->index, HNSW_GROWTH_LOCK, ExclusiveLock);
 }
 
 bool

@@ -335,6 +335,8 @@ hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relati
 	elements = vecidx_elements(state->hnsw->opclass, values[0], state->hnsw->dim, state->buffer);
 	if (elements != NULL)
 	{
+		/* holding nothing */
+		hnsw_disk_grow_ahead(&state->store);
 		hnsw_insert_lock(index);
 		hnsw_inserter_add(&state->inserter, elements, tid, unchanged);
 		hnsw_insert_unlock(index);

@@ -96,6 +96,7 @@ hnsw_index_absorb(HnswIndex *hnsw, const HnswMetaPageData *meta)
 	}
 	if (meta->code_pages > hnsw->code_pages)
 		hnsw->code_pages = meta->code_pages;
+	hnsw->has_free = meta->free_head != HNSW_INVALID_NODE;
 }
 
 static void

@@ -176,7 +176,9 @@ remove_dead(VacuumState *state, IvfSegmentRef *ref)
 		}
 		if (segment->flags & IVF_SEGMENT_BLOCKS)
 		{
-			ItemPointerSetInvalid(&tids[i++]);
+			/* a macro on 15: it takes its argument several times */
+			ItemPointerSetInvalid(&tids[i]);
+			i++;
 			continue;
 		}
 		if (i < last)

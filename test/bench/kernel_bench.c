@@ -101,6 +101,13 @@ run_cosine(const SimdKernels *k, const uint8_t *const *codes, int ncodes, int di
 }
 
 static void
+run_l2sq_half_batch(const SimdKernels *k, const uint8_t *const *codes, int ncodes, int dim)
+{
+	k->l2sq_f16_batch(query_f32, (const uint16_t *const *) (const void *) codes, ncodes, dim, out_f32);
+	sink_f32 = out_f32[0];
+}
+
+static void
 run_l2sq_half(const SimdKernels *k, const uint8_t *const *codes, int ncodes, int dim)
 {
 	for (int i = 0; i < ncodes; i++)
@@ -199,6 +206,7 @@ static const struct
 	{"l1_f32_batch", run_l1, 32},
 	{"l2sq_f32 pairs", run_l2sq_pair, 32},
 	{"cosine_f32 pairs", run_cosine, 32},
+	{"l2sq_f16_batch", run_l2sq_half_batch, 16},
 	{"l2sq_f16 pairs", run_l2sq_half, 16},
 	{"cosine_f16 pairs", run_cosine_half, 16},
 	{"f16_to_f32", run_from_half, 16},

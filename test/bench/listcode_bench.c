@@ -5,7 +5,7 @@
  * usage: listcode_bench [base.npy query.npy [metric [queries [recall]]]]
  *
  * Without arguments: ns a code to score with its error, in cache and from
- * memory, and to encode, by dimension.
+ * memory, and to encode, by dimension; then the first at every level.
  *
  * With vectors: lists around 4 sqrt(rows) centroids of a plain k-means, then
  * for each kind of code the fewest probes that reach the recall of the ten
@@ -188,8 +188,9 @@ score_time(const Codes *codes, int n, int passes)
 	return best;
 }
 
+/* by_level: only the time in cache, at each level there is */
 static void
-costs(const Coded *coded, int dim)
+costs(const Coded *coded, int dim, bool by_level)
 {
 	enum
 	{
@@ -218,7 +219,7 @@ costs(const Coded *coded, int dim)
 		centroid[i] = 0.001f;
 	trained = train(&spec, residuals, SAMPLE);
 	listcode_init(&codes.lc, &spec, NULL, trained);
-	n = (int) (memory / codes.lc.code_size);
+	n = by_level ? HOT : (int) (memory / codes.lc.code_size);
 	codes_new(&codes, &spec, NULL, trained, n);
 
 	encode = now();
@@ -237,6 +238,25 @@ costs(const Coded *coded, int dim)
 		listcode_query(&codes.lc, vectors + (size_t) i * (size_t) dim, codes.query, codes.scratch);
 	prepare = now() - prepare;
 
+	if (by_level)
+	{
+		printf("| %d | %s |", dim, coded->name);
+		for (int level = 0; level < SIMD_NLEVELS; level++)
+		{
+			if (!simd_force((SimdLevel) level))
+				continue;
+			listcode_query(&codes.lc, vectors, codes.query, codes.scratch);
+			printf(" %.1f |", score_time(&codes, HOT, 300000 / dim));
+		}
+		printf("\n");
+		simd_use_best();
+		codes_free(&codes);
+		free(trained);
+		free(centroid);
+		free(residuals);
+		free(vectors);
+		return;
+	}
 	hot = score_time(&codes, HOT, 1000000 / dim);
 	blocks = codes.blocks;
 	if (blocks != NULL)
@@ -357,14 +377,10 @@ typedef struct Wanted
 static const Matrix *base;
 static Metric metric;
 
-/*
- * Scan the nearest lists of one query.  found: of the ten nearest, at several
- * multiples of the standard error; fetched: exact distances it took.
- */
-static void
-scan(const Codes *codes, const Lists *lists, const Wanted *wanted, int probes,
-	 const double *multipliers, int nmultipliers, Scored *work, float *dist, float *err,
-	 long *scanned, long *fetched, long *found, double *seconds)
+/* Score the codes of the nearest lists of one query; returns how many. */
+static int
+scan_lists(const Codes *codes, const Lists *lists, const Wanted *wanted, int probes, float *dist, float *err,
+		   double *seconds)
 {
 	int			n = 0;
 	double		start = now();
@@ -379,6 +395,21 @@ scan(const Codes *codes, const Lists *lists, const Wanted *wanted, int probes,
 		n += lists->counts[list];
 	}
 	*seconds += now() - start;
+	return n;
+}
+
+/*
+ * Scan for one query twice, the second time with all in cache.  found: of the ten nearest, at several
+ * multiples of the standard error; fetched: exact distances it took.
+ */
+static void
+scan(const Codes *codes, const Lists *lists, const Wanted *wanted, int probes,
+	 const double *multipliers, int nmultipliers, Scored *work, float *dist, float *err,
+	 long *scanned, long *fetched, long *found, double seconds[2])
+{
+	int			n = scan_lists(codes, lists, wanted, probes, dist, err, &seconds[0]);
+
+	scan_lists(codes, lists, wanted, probes, dist, err, &seconds[1]);
 	*scanned += n;
 
 	for (int m = 0; m < nmultipliers; m++)
@@ -478,16 +509,16 @@ experiment(const Coded *coded, const Lists *lists, const float *origin, const fl
 		long		scanned = 0;
 		long		fetched[MULTIPLIERS] = {0};
 		long		found[MULTIPLIERS] = {0};
-		double		seconds = 0;
+		double		seconds[2] = {0};
 
 		for (int i = 0; i < nqueries; i++)
 			scan(&codes, lists, &wanted[i], probes, multipliers, codes.lc.exact ? 1 : MULTIPLIERS, work, dist, err,
-				 &scanned, fetched, found, &seconds);
+				 &scanned, fetched, found, seconds);
 		if (found[codes.lc.exact ? 0 : MULTIPLIERS - 1] >= recall * K * nqueries || probes == lists->n)
 		{
-			printf("| %s | %zu | %.0f | %d | %.0f | %.1f |", coded->name,
+			printf("| %s | %zu | %.0f | %d | %.0f | %.0f / %.0f |", coded->name,
 				   codes.lc.code_size + sizeof(float) * (size_t) codes.lc.nfactors, encode / rows * 1e9, probes,
-				   (double) scanned / nqueries, seconds / nqueries * 1e6);
+				   (double) scanned / nqueries, seconds[0] / nqueries * 1e6, seconds[1] / nqueries * 1e6);
 			for (int m = 0; m < (codes.lc.exact ? 1 : MULTIPLIERS); m++)
 				printf(" %.1f / %.4f |", (double) fetched[m] / nqueries, (double) found[m] / nqueries / K);
 			for (int m = codes.lc.exact ? 1 : MULTIPLIERS; m < MULTIPLIERS; m++)
@@ -568,7 +599,7 @@ run(const Matrix *queries, int nqueries, double recall)
 
 	printf("%d x %d, %s, %d lists, %d queries, recall %.2f of %d, %s kernels\n\n", base->rows, base->dim,
 		   metric_info(metric)->name, nlists, nqueries, recall, K, simd_get()->name);
-	printf("| kind | bytes | encode ns | probes | scanned | scan µs | m = 1.5: fetched / recall | 2 | 2.5 | 3 |\n");
+	printf("| kind | bytes | encode ns | probes | scanned | scan µs, again | m = 1.5: fetched / recall | 2 | 2.5 | 3 |\n");
 	printf("|---|---|---|---|---|---|---|---|---|---|\n");
 	for (size_t i = 0; i < NKINDS; i++)
 	{
@@ -606,7 +637,19 @@ main(int argc, char **argv)
 		for (size_t i = 0; i < sizeof(dims) / sizeof(dims[0]); i++)
 		{
 			for (size_t j = 0; j < NKINDS; j++)
-				costs(&kinds[j], dims[i]);
+				costs(&kinds[j], dims[i], false);
+		}
+		printf("\n| dim | kind |");
+		for (int level = 0; level < SIMD_NLEVELS; level++)
+		{
+			if (simd_kernels_for((SimdLevel) level) != NULL)
+				printf(" %s |", simd_kernels_for((SimdLevel) level)->name);
+		}
+		printf("\n");
+		for (size_t i = 0; i < sizeof(dims) / sizeof(dims[0]); i++)
+		{
+			for (size_t j = 0; j < NKINDS; j++)
+				costs(&kinds[j], dims[i], true);
 		}
 		return 0;
 	}

@@ -10,11 +10,14 @@
  * centroid goes away and others come near, only rows around it can be in the
  * wrong list, and without it recall falls as the data drift.
  *
- * Which of the neighbours' rows move is estimated from their codes, as a query
- * at the new centroid would; the few that seem to are then looked up in the
- * table.  Nothing refers to the new chains until all lists concerned change
- * over at once (ivf_directory_publish()), so an error on the way leaves only
- * segments that VACUUM gives free.
+ * Rows alone do not do it: centroids that stay where the data were when their
+ * lists were made serve ever worse (README.md has figures).  So the lists around
+ * settle with the new ones by some rounds of k-means, and those whose centroid
+ * moved become new lists, too, as far as bounds on what is written allow.
+ *
+ * Nothing refers to the new chains until all lists concerned change over at
+ * once (ivf_directory_publish()), so an error on the way leaves only segments
+ * that VACUUM gives free.
  */
 #include "vecidx.h"
 
@@ -43,9 +46,16 @@
 /* The smaller part of a list cut in two has at least this share of it. */
 #define MIN_SHARE 5
 
-/* Lists around that are looked at, and rewritten if at least this share of their rows moves. */
+/* Lists around that take part, and are rewritten if more than this share of their rows moves. */
 #define NEIGHBOURS 16
-#define MIN_MOVED 50
+#define MIN_MOVED 20
+
+/* Rounds of k-means over them all. */
+#define SETTLE_ROUNDS 4
+
+/* Most bytes of codes that are written anew because centroids have moved, and of vectors in memory. */
+#define MAX_RECENTRED_BYTES ((Size) 256 * 1024)
+#define MAX_HELD_BYTES ((Size) 64 * 1024 * 1024)
 
 /* Rows that a list is cut by, where it has more. */
 #define SAMPLE_ROWS 4096
@@ -129,8 +139,8 @@ typedef struct Work
 	Size		vector_size;	/* as centroids have it */
 	void	   *buffer;
 	void	   *scratch;
-	float	   *scores;
-	size_t		nscores;
+	uint8	   *code;
+	bool		rough;			/* codes say too little to go by */
 } Work;
 
 /* A list that the operation changes, or may change. */
@@ -139,11 +149,9 @@ typedef struct Target
 	uint32		list;
 	IvfListCopy old;			/* not of a new one */
 	void	   *centroid;
-	ListQuery  *query;			/* at the centroid, of new ones */
-	double		norm;			/* |centroid|^2 of floats */
 	IvfRows		read;			/* as it was */
 	IvfRows		rows;			/* as it is to be */
-	uint32		came;			/* rows from the list that is taken apart */
+	bool		is_new;			/* gets a number and a centroid of its own */
 	bool		rewritten;
 } Target;
 
@@ -162,6 +170,8 @@ work_begin(Relation index, Relation heap, IvfIndex *ivf, MemoryContext context, 
 	work->vector_size = ivf_centroid_size(ivf->code.spec.elements, ivf->dim);
 	work->buffer = vecidx_elements_buffer(ivf->opclass, ivf->dim, context);
 	work->scratch = vecidx_alloc_aligned(context, ivf->code.scratch_size + 1);
+	work->code = MemoryContextAllocZero(context, ivf->code.code_size + SIMD_SLACK);
+	work->rough = !ivf->code.exact && !(ivf->code.spec.kind == LISTCODE_RABITQ && ivf->code.spec.bits >= 4);
 
 	/*
 	 * Values come from the table where rows are alive, by SnapshotSelf: the
@@ -226,9 +236,12 @@ fetch_vector(Work *work, ItemPointer tid, void *vector)
 	return found;
 }
 
-/* A row of the list around centroid, as exactly as can be. */
+/*
+ * A row of the list around centroid: as exactly as can be, or as its code has
+ * it where that will do.
+ */
 static void
-read_vector(Work *work, const IvfRows *rows, size_t i, const void *centroid, void *vector)
+read_vector(Work *work, const IvfRows *rows, size_t i, const void *centroid, bool exactly, void *vector)
 {
 	const ListCode *code = &work->ivf->code;
 	const uint8 *bytes = rows->codes + i * code->code_size;
@@ -237,7 +250,7 @@ read_vector(Work *work, const IvfRows *rows, size_t i, const void *centroid, voi
 		memcpy(vector, bytes, work->vector_size);
 	else
 	{
-		if (!fetch_vector(work, &rows->tids[i], vector))
+		if (!((exactly || work->rough) && fetch_vector(work, &rows->tids[i], vector)))
 			listcode_decode(code, rows->factors + i * code->nfactors, bytes, centroid, vector, work->scratch);
 		normalise(work, vector);
 	}
@@ -253,12 +266,6 @@ distance(const Work *work, const void *vector, const void *centroid)
 		return metric_rank_bits(work->ivf->route.metric, vector, centroid, work->vector_size);
 	d = metric_rank(work->ivf->route.metric, vector, centroid, work->ivf->dim);
 	return isfinite(d) ? d : INFINITY;
-}
-
-static double
-centroid_norm(const Work *work, const void *centroid)
-{
-	return work->bits ? 0 : simd_get()->sumsq_f32(centroid, work->ivf->dim);
 }
 
 /* ---- Cutting in two ---- */
@@ -488,7 +495,7 @@ open_list(Work *work, const IvfListCopy *copy)
 	ivf_segment_release(&tail);
 }
 
-/* ---- Which rows move ---- */
+/* ---- The operation ---- */
 
 static Target *
 make_targets(Work *work, int n)
@@ -503,21 +510,25 @@ make_targets(Work *work, int n)
 	return targets;
 }
 
-/* Lists around a centroid, the nearest first, with their centroids. */
+/* Lists around a centroid, the nearest first, closed and read; of so many rows that their vectors fit the memory. */
 static int
-find_neighbours(Work *work, uint32 list, const void *centroid, Target *neighbours)
+find_neighbours(Work *work, const Target *source, Target *neighbours)
 {
 	IvfIndex   *ivf = work->ivf;
 	IvfRoute	route;
 	double		most = 4 * TOO_LONG * ivf_target_rows(ivf);
+	Size		room = MAX_HELD_BYTES / work->vector_size;
 	int			n = 0;
 	size_t		wanted;
 
 	/* a direction is asked for */
-	if (ivf->code.spec.metric == METRIC_COSINE && centroid_norm(work, centroid) == 0)
+	if (ivf->code.spec.metric == METRIC_COSINE && simd_get()->sumsq_f32(source->centroid, ivf->dim) == 0)
 		return 0;
+	if (source->read.n >= room)
+		return 0;
+	room -= source->read.n;
 	ivf_route_init(&route, ivf, work->context);
-	if (!ivf_route_begin(&route, work->index, centroid, false))
+	if (!ivf_route_begin(&route, work->index, source->centroid, false))
 		elog(ERROR, "index \"%s\" was made anew under maintenance", RelationGetRelationName(work->index));
 	wanted = ivf_route_next(&route, work->index, NEIGHBOURS + 1);
 	for (size_t i = 0; i < wanted && n < NEIGHBOURS; i++)
@@ -525,168 +536,213 @@ find_neighbours(Work *work, uint32 list, const void *centroid, Target *neighbour
 		Target	   *target = &neighbours[n];
 
 		target->list = route.lists.items[i].node;
-		if (target->list == list)
+		if (target->list == source->list)
 			continue;
 		ivf_entry_read(ivf, work->index, target->list, &target->old);
 		/* one full of equal rows is not worth rewriting */
-		if (target->old.state != IVF_LIST_USED || target->old.rows > most)
+		if (target->old.rows > most || target->old.rows > room)
+			continue;
+		/* nor can one without a segment be closed */
+		if (!ItemPointerIsValid(&target->old.tail) || !close_list(work, target->list, &target->old))
 			continue;
 		target->centroid = MemoryContextAlloc(work->context, work->vector_size);
 		ivf_centroid_read(ivf, work->index, target->list, target->centroid);
-		target->norm = centroid_norm(work, target->centroid);
+		ivf_chain_read(ivf, work->index, &target->old, &target->read);
+		room -= Min(room, target->read.n);
 		n++;
 	}
 	return n;
 }
 
+/* A row on its way. */
+typedef struct Moving
+{
+	Target	   *from;
+	uint32		index;			/* in from->read */
+	int			home;			/* cluster that it comes from, -1: the list that is taken apart */
+	int			to;
+} Moving;
+
+/* What a list is taken apart into, and the lists around. */
+typedef struct Clusters
+{
+	Target	   *source;
+	Target	   *targets;		/* new lists, then those around */
+	int			nparts;
+	int			n;
+	Moving	   *rows;
+	size_t		nrows;
+	Vectors		vectors;		/* of the rows; values is NULL where they are too many */
+} Clusters;
+
+static const void *
+row_vector(Work *work, const Clusters *c, size_t i, void *buffer)
+{
+	const Moving *row = &c->rows[i];
+
+	if (c->vectors.values != NULL)
+		return vector_at(work, &c->vectors, i);
+	read_vector(work, &row->from->read, row->index, row->from->centroid, true, buffer);
+	return buffer;
+}
+
 static int
-nearest_target(const Work *work, const void *vector, const Target *targets, int n, double *dist)
+nearest(const Work *work, const Clusters *c, const void *vector, bool changing)
 {
 	int			best = -1;
+	double		best_dist = INFINITY;
 
-	*dist = INFINITY;
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < c->n; i++)
 	{
-		double		d = distance(work, vector, targets[i].centroid);
+		double		dist;
 
-		if (best < 0 || d < *dist)
+		if (changing && !c->targets[i].rewritten)
+			continue;
+		dist = distance(work, vector, c->targets[i].centroid);
+		if (best < 0 || dist < best_dist)
 		{
 			best = i;
-			*dist = d;
+			best_dist = dist;
 		}
 	}
 	return best;
 }
 
-/* A query at the target's centroid; NULL where there is none (zero under cosine). */
-static ListQuery *
-centroid_query(Work *work, const Target *target)
+static void
+assign_rows(Work *work, Clusters *c)
 {
-	ListQuery  *query;
+	void	   *buffer = palloc(work->vector_size);
 
-	if (work->ivf->code.spec.metric == METRIC_COSINE && target->norm == 0)
-		return NULL;
-	query = vecidx_alloc_aligned(work->context, work->ivf->code.query_size);
-	listcode_query(&work->ivf->code, target->centroid, query, work->scratch);
-	return query;
+	for (size_t i = 0; i < c->nrows; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		c->rows[i].to = nearest(work, c, row_vector(work, c, i, buffer), false);
+	}
+	pfree(buffer);
+}
+
+/* Means of the rows that are assigned to each cluster, in the place of the centroids. */
+static void
+recentre(Work *work, Clusters *c)
+{
+	uint32	   *which = palloc(sizeof(uint32) * c->nrows);
+
+	for (int i = 0; i < c->n; i++)
+	{
+		size_t		n = 0;
+
+		for (size_t j = 0; j < c->nrows; j++)
+			if (c->rows[j].to == i)
+				which[n++] = (uint32) j;
+		if (n > 0)
+			mean(work, &c->vectors, which, n, c->targets[i].centroid);
+	}
+	pfree(which);
 }
 
 /*
- * Estimated distances of a list's rows, as it was read, to the centroid that
- * the query stands at: such that those of several centroids compare.
+ * Some rounds of k-means over the list's rows and those around, from the
+ * parts' centroids and those of the lists around.  Of the latter those that
+ * moved get a new centroid for good, which makes them new lists; the
+ * others keep theirs.
  */
 static void
-score_rows(Work *work, const Target *list, const Target *at, const ListQuery *query, const float *a, const float *b,
-		   float *dist)
+settle(Work *work, Clusters *c)
 {
-	const ListCode *code = &work->ivf->code;
-	size_t		n = list->read.n;
+	Target	   *targets = c->targets;
+	char	   *old = palloc(c->n * work->vector_size);
+	Size		bytes = 0;
+	double		entries = work->ivf->nlists;
+	double		spare = entries / 3 + 2 * NEIGHBOURS - (entries - work->ivf->used_lists);
 
-	if (query == NULL)
+	for (int i = 0; i < c->n; i++)
+		memcpy(old + i * work->vector_size, targets[i].centroid, work->vector_size);
+	for (int round = 0; round < SETTLE_ROUNDS; round++)
 	{
-		memset(dist, 0, sizeof(float) * n);
-		return;
+		assign_rows(work, c);
+		recentre(work, c);
 	}
-	listcode_score(query, listcode_term(query, work->bits ? NULL : list->centroid), a, b, list->read.codes, (int) n,
-				   dist, NULL);
-	/* |v - c|^2 less |v|^2, from what the metric gives */
-	for (size_t i = 0; i < n; i++)
-		if (code->spec.metric == METRIC_IP)
-			dist[i] = (float) (2 * dist[i] + at->norm);
-		else if (code->spec.metric == METRIC_COSINE)
-			dist[i] = (float) (at->norm - 2 * sqrt(at->norm) * (1 - dist[i]));
+	for (int i = c->nparts; i < c->n; i++)
+	{
+		Target	   *target = &targets[i];
+
+		bytes += target->read.n * work->ivf->code.code_size;
+
+		/*
+		 * Within bounds: of what is written, and of entries that are free, for
+		 * those that go are not used again while any snapshot knows them.
+		 */
+		if (target->read.n > 0 && !work->vacuum && bytes <= MAX_RECENTRED_BYTES && spare >= i &&
+			distance(work, target->centroid, old + i * work->vector_size) > 0)
+			target->is_new = true;
+		else
+			memcpy(target->centroid, old + i * work->vector_size, work->vector_size);
+	}
+	pfree(old);
 }
 
-/* For each row of a list as it was read, the new list that seems to be nearer than its own, or -1. */
-static int *
-rows_to_move(Work *work, const Target *list, const Target *parts, int nparts, size_t *moving)
-{
-	const ListCode *code = &work->ivf->code;
-	size_t		n = list->read.n;
-	int		   *to = palloc(sizeof(int) * Max(n, 1));
-	float	   *own = palloc(sizeof(float) * Max(n, 1));
-	float	   *dist = palloc(sizeof(float) * Max(n, 1));
-	float	   *a = NULL;
-	float	   *b = NULL;
-	ListQuery  *query = centroid_query(work, list);
-
-	if (code->nfactors > 0)
-	{
-		a = palloc(sizeof(float) * Max(n, 1));
-		b = palloc(sizeof(float) * Max(n, 1));
-		for (size_t i = 0; i < n; i++)
-		{
-			a[i] = list->read.factors[2 * i];
-			b[i] = list->read.factors[2 * i + 1];
-		}
-	}
-	score_rows(work, list, list, query, a, b, own);
-	for (size_t i = 0; i < n; i++)
-		to[i] = -1;
-	for (int p = 0; p < nparts; p++)
-	{
-		score_rows(work, list, &parts[p], parts[p].query, a, b, dist);
-		for (size_t i = 0; i < n; i++)
-			if (dist[i] < own[i])
-			{
-				own[i] = dist[i];
-				to[i] = p;
-			}
-	}
-	*moving = 0;
-	for (size_t i = 0; i < n; i++)
-		*moving += to[i] >= 0;
-	pfree(own);
-	pfree(dist);
-	if (a != NULL)
-	{
-		pfree(a);
-		pfree(b);
-	}
-	return to;
-}
-
-/* Add a row of a list as it was read to another, with its vector as read_vector() gives it. */
+/* Which lists around are rewritten, and where the rows of the others stay or go. */
 static void
-move_row(Work *work, Target *target, const IvfRows *from, size_t i, const void *vector)
+decide(Work *work, Clusters *c)
+{
+	uint32	   *moves = palloc0(sizeof(uint32) * Max(c->n, 1));
+	void	   *buffer = palloc(work->vector_size);
+
+	for (size_t i = 0; i < c->nrows; i++)
+		if (c->rows[i].to != c->rows[i].home)
+		{
+			moves[c->rows[i].to]++;
+			if (c->rows[i].home >= 0)
+				moves[c->rows[i].home]++;
+		}
+	for (int i = 0; i < c->n; i++)
+		c->targets[i].rewritten = c->targets[i].is_new ||
+			(c->nparts > 0 ? moves[i] > c->targets[i].read.n / MIN_MOVED : moves[i] > 0);
+	for (size_t i = 0; i < c->nrows; i++)
+	{
+		Moving	   *row = &c->rows[i];
+
+		if (row->home >= 0 && !c->targets[row->home].rewritten)
+			row->to = row->home;
+		else if (!c->targets[row->to].rewritten)
+			row->to = nearest(work, c, row_vector(work, c, i, buffer), true);
+	}
+	pfree(moves);
+	pfree(buffer);
+}
+
+/* Put a row where it is to be. */
+static void
+place_row(Work *work, Clusters *c, size_t i, void *buffer)
 {
 	const ListCode *code = &work->ivf->code;
-	const uint8 *bytes = from->codes + i * code->code_size;
-	float		factors[2] = {0, 0};
-	uint8	   *made = NULL;
+	Moving	   *row = &c->rows[i];
+	Target	   *target = &c->targets[row->to];
+	const IvfRows *from = &row->from->read;
+	const uint8 *bytes = from->codes + row->index * code->code_size;
+	const float *factors = from->factors + row->index * code->nfactors;
+	float		made_factors[2] = {0, 0};
 
 	/* exact codes do not depend on the list */
-	if (!code->exact)
+	if (!code->exact && (row->to != row->home || target->is_new))
 	{
-		made = palloc(code->code_size + SIMD_SLACK);
-		listcode_encode(code, vector, target->centroid, factors, made, work->scratch);
-		bytes = made;
+		read_vector(work, from, row->index, row->from->centroid, true, buffer);
+		listcode_encode(code, buffer, target->centroid, made_factors, work->code, work->scratch);
+		bytes = work->code;
+		factors = made_factors;
 	}
-	ivf_rows_add(&target->rows, factors, bytes, &from->tids[i]);
-	if (made != NULL)
-		pfree(made);
+	ivf_rows_add(&target->rows, factors, bytes, &from->tids[row->index]);
 }
 
 static void
-keep_row(Work *work, Target *target, size_t i)
-{
-	const ListCode *code = &work->ivf->code;
-
-	ivf_rows_add(&target->rows, target->read.factors + i * code->nfactors,
-				 target->read.codes + i * code->code_size, &target->read.tids[i]);
-}
-
-/* ---- The operation ---- */
-
-static void
-change_list(Work *work, Target *target, bool is_new, IvfListChange *change)
+change_list(Work *work, Target *target, IvfListChange *change)
 {
 	IvfChain	chain;
 
 	change->list = target->list;
 	change->state = IVF_LIST_USED;
 	change->generation = ivf_generation();
-	change->centroid = is_new ? target->centroid : NULL;
+	change->centroid = target->is_new ? target->centroid : NULL;
 	ivf_chain_write(work->ivf, work->index, target->list, change->generation, &target->rows, NULL, target->rows.n,
 					&chain);
 	change->head = chain.head;
@@ -695,145 +751,137 @@ change_list(Work *work, Target *target, bool is_new, IvfListChange *change)
 	change->segments = chain.segments;
 }
 
-/*
- * Take a list apart into nparts new ones with these centroids.  The list is
- * closed and source->read has its rows; vectors, if not NULL, are theirs.
- */
+/* The entry of a list that goes still leads scans that know it as in use to its rows. */
 static void
-take_apart(Work *work, Target *source, const char *centroids, int nparts, const Vectors *vectors)
+free_list(const IvfListCopy *old, IvfListChange *change)
+{
+	change->list = old->list;
+	change->state = IVF_LIST_FREE;
+	change->head = old->head;
+	change->tail = old->tail;
+	change->generation = old->generation;
+	change->rows = 0;
+	change->segments = 0;
+	change->centroid = NULL;
+}
+
+/* Write what was decided. */
+static void
+write_clusters(Work *work, Clusters *c)
 {
 	IvfIndex   *ivf = work->ivf;
-	size_t		n = source->read.n;
-	Target	   *parts = make_targets(work, nparts);
-	Target	   *around = make_targets(work, NEIGHBOURS);
-	int			naround = find_neighbours(work, source->list, source->centroid, around);
-	IvfListChange *changes = palloc(sizeof(IvfListChange) * (nparts + NEIGHBOURS + 1));
-	uint32	   *numbers = palloc(sizeof(uint32) * Max(nparts, 1));
-	int		   *to_part = palloc(sizeof(int) * Max(n, 1));
-	int		   *to_around = palloc(sizeof(int) * Max(n, 1));
-	void	   *vector = palloc(work->vector_size);
+	IvfListChange *changes = palloc(sizeof(IvfListChange) * (2 * c->n + 1));
+	uint32	   *numbers = palloc(sizeof(uint32) * Max(c->n, 1));
+	void	   *buffer = palloc(work->vector_size);
 	int			nchanges = 0;
+	int			nnew = 0;
 
-	if (nparts == 0 && naround == 0)
+	for (size_t i = 0; i < c->nrows; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (c->targets[c->rows[i].to].rewritten)
+			place_row(work, c, i, buffer);
+	}
+	for (int i = 0; i < c->n; i++)
+		nnew += c->targets[i].is_new && c->targets[i].rows.n > 0;
+	if (nnew > 0)
+		ivf_directory_place(ivf, work->index, work->heap, numbers, nnew);
+	nnew = 0;
+	for (int i = 0; i < c->n; i++)
+	{
+		Target	   *target = &c->targets[i];
+
+		if (!target->rewritten)
+			open_list(work, &target->old);
+		else if (!target->is_new || target->rows.n > 0)
+		{
+			if (target->is_new)
+				target->list = numbers[nnew++];
+			change_list(work, target, &changes[nchanges++]);
+		}
+	}
+	for (int i = c->nparts; i < c->n; i++)
+		if (c->targets[i].is_new)
+			free_list(&c->targets[i].old, &changes[nchanges++]);
+	free_list(&c->source->old, &changes[nchanges++]);
+	ivf_directory_publish(ivf, work->index, changes, nchanges, false);
+}
+
+/* A list that is dissolved: those that get its rows keep their own. */
+static void
+keep_rows_around(Work *work, Clusters *c)
+{
+	const ListCode *code = &work->ivf->code;
+
+	for (int i = 0; i < c->n; i++)
+	{
+		Target	   *target = &c->targets[i];
+
+		for (size_t j = 0; target->rewritten && j < target->read.n; j++)
+			ivf_rows_add(&target->rows, target->read.factors + j * code->nfactors,
+						 target->read.codes + j * code->code_size, &target->read.tids[j]);
+	}
+}
+
+/*
+ * Take a list apart into nparts new ones with about these centroids (0:
+ * dissolve it).  It is closed and source->read has its rows.
+ */
+static void
+take_apart(Work *work, Target *source, const char *centroids, int nparts)
+{
+	Clusters	c = {0};
+	size_t		at = 0;
+	bool		held;
+
+	c.source = source;
+	c.nparts = nparts;
+	c.targets = make_targets(work, nparts + NEIGHBOURS);
+	c.n = nparts + find_neighbours(work, source, c.targets + nparts);
+	if (c.n == 0)
 	{
 		open_list(work, &source->old);
 		return;
 	}
-	for (int p = 0; p < nparts; p++)
+	for (int i = 0; i < nparts; i++)
 	{
-		parts[p].centroid = unconstify(char *, centroids) + p * work->vector_size;
-		parts[p].norm = centroid_norm(work, parts[p].centroid);
-		parts[p].query = centroid_query(work, &parts[p]);
+		c.targets[i].centroid = unconstify(char *, centroids) + i * work->vector_size;
+		c.targets[i].is_new = true;
 	}
 
-	/* where the list's own rows should go */
-	for (size_t i = 0; i < n; i++)
+	c.nrows = source->read.n;
+	for (int i = nparts; nparts > 0 && i < c.n; i++)
+		c.nrows += c.targets[i].read.n;
+	c.rows = MemoryContextAllocHuge(work->context, sizeof(Moving) * Max(c.nrows, 1));
+	held = c.nrows <= MAX_HELD_BYTES / work->vector_size;
+	if (held)
 	{
-		const void *v = vector;
-		double		to_part_dist;
-		double		to_around_dist;
-
-		CHECK_FOR_INTERRUPTS();
-		if (vectors != NULL)
-			v = vector_at(work, vectors, i);
-		else
-			read_vector(work, &source->read, i, source->centroid, vector);
-		to_part[i] = nearest_target(work, v, parts, nparts, &to_part_dist);
-		to_around[i] = nearest_target(work, v, around, naround, &to_around_dist);
-		if (nparts > 0 && !(to_around_dist < to_part_dist))
-			to_around[i] = -1;
-		if (to_around[i] >= 0)
-			around[to_around[i]].came++;
+		c.vectors.n = c.nrows;
+		c.vectors.values = MemoryContextAllocHuge(work->context, Max(c.nrows, 1) * work->vector_size);
 	}
-
-	/* which of the lists around change enough to be rewritten */
-	for (int i = 0; i < naround; i++)
+	for (int i = nparts - 1; i < c.n; i++)
 	{
-		Target	   *target = &around[i];
-		size_t		moving = 0;
+		Target	   *from = i == nparts - 1 ? source : &c.targets[i];
 
-		if (nparts > 0)
-		{
-			ivf_chain_read(ivf, work->index, &target->old, &target->read);
-			pfree(rows_to_move(work, target, parts, nparts, &moving));
-			moving += target->came;
-			target->rewritten = moving > target->read.n / MIN_MOVED;
-		}
-		else
-			target->rewritten = target->came > 0;
-		if (!target->rewritten)
-			continue;
-
-		/* as it is when nothing can be added any more */
-		target->read.n = 0;
-		(void) close_list(work, target->list, &target->old);
-		ivf_chain_read(ivf, work->index, &target->old, &target->read);
-	}
-
-	/* the list's own rows */
-	for (size_t i = 0; i < n; i++)
-	{
-		const void *v = vector;
-		Target	   *target;
-
-		CHECK_FOR_INTERRUPTS();
-		if (vectors != NULL)
-			v = vector_at(work, vectors, i);
-		else if (!ivf->code.exact)
-			read_vector(work, &source->read, i, source->centroid, vector);
-		target = to_around[i] >= 0 && around[to_around[i]].rewritten ? &around[to_around[i]] : &parts[to_part[i]];
-		move_row(work, target, &source->read, i, v);
-	}
-
-	/* and those of the lists around */
-	for (int i = 0; i < naround; i++)
-	{
-		Target	   *target = &around[i];
-		size_t		moving;
-		int		   *to;
-
-		if (!target->rewritten)
-			continue;
-		to = rows_to_move(work, target, parts, nparts, &moving);
-		for (size_t j = 0; j < target->read.n; j++)
+		if (nparts == 0 && from != source)
+			break;
+		for (size_t j = 0; j < from->read.n; j++, at++)
 		{
 			CHECK_FOR_INTERRUPTS();
-			if (to[j] >= 0)
-			{
-				read_vector(work, &target->read, j, target->centroid, vector);
-				if (distance(work, vector, parts[to[j]].centroid) < distance(work, vector, target->centroid))
-				{
-					move_row(work, &parts[to[j]], &target->read, j, vector);
-					continue;
-				}
-			}
-			keep_row(work, target, j);
+			c.rows[at].from = from;
+			c.rows[at].index = (uint32) j;
+			c.rows[at].home = from == source ? -1 : i;
+			if (held)
+				read_vector(work, &from->read, j, from->centroid, from == source, vector_at(work, &c.vectors, at));
 		}
-		pfree(to);
 	}
-
-	if (nparts > 0)
-		ivf_directory_place(ivf, work->index, work->heap, numbers, nparts);
-	for (int p = 0; p < nparts; p++)
-	{
-		parts[p].list = numbers[p];
-		if (parts[p].rows.n > 0)
-			change_list(work, &parts[p], true, &changes[nchanges++]);
-	}
-	for (int i = 0; i < naround; i++)
-		if (around[i].rewritten)
-			change_list(work, &around[i], false, &changes[nchanges++]);
-
-	/* what scans that know the list as in use still find */
-	changes[nchanges].list = source->list;
-	changes[nchanges].state = IVF_LIST_FREE;
-	changes[nchanges].head = source->old.head;
-	changes[nchanges].tail = source->old.tail;
-	changes[nchanges].generation = source->old.generation;
-	changes[nchanges].rows = 0;
-	changes[nchanges].segments = 0;
-	changes[nchanges++].centroid = NULL;
-	ivf_directory_publish(ivf, work->index, changes, nchanges, false);
+	if (held && nparts > 0)
+		settle(work, &c);
+	assign_rows(work, &c);
+	decide(work, &c);
+	if (nparts == 0)
+		keep_rows_around(work, &c);
+	write_clusters(work, &c);
 }
 
 /* Close a list and read it; false if it is not in use. */
@@ -857,9 +905,8 @@ pack_list(Work *work, Target *source)
 {
 	IvfListChange change;
 
-	for (size_t i = 0; i < source->read.n; i++)
-		keep_row(work, source, i);
-	change_list(work, source, false, &change);
+	source->rows = source->read;
+	change_list(work, source, &change);
 	ivf_directory_publish(work->ivf, work->index, &change, 1, false);
 }
 
@@ -891,7 +938,7 @@ split_list(Work *work, uint32 list)
 	{
 		CHECK_FOR_INTERRUPTS();
 		which[i] = (uint32) i;
-		read_vector(work, &source.read, (size_t) ((double) i * n / sample.n), source.centroid,
+		read_vector(work, &source.read, (size_t) ((double) i * n / sample.n), source.centroid, true,
 					vector_at(work, &sample, i));
 	}
 	centroids = MemoryContextAlloc(work->context, work->vector_size * MAX_PARTS);
@@ -899,7 +946,7 @@ split_list(Work *work, uint32 list)
 	if (nparts < 2)
 		pack_list(work, &source);	/* its rows are equal */
 	else
-		take_apart(work, &source, centroids, nparts, sample.n == n ? &sample : NULL);
+		take_apart(work, &source, centroids, nparts);
 }
 
 void
@@ -1001,7 +1048,7 @@ what_to_do(IvfIndex *ivf, Relation index, const IvfListCopy *list)
 	/* one that could not be split is packed then, and is left until it has grown */
 	if (rows > TOO_LONG * target && (patchy || rows <= 4 * target))
 		return SPLIT;
-	if (rows < wanted / TOO_SHORT && ivf->used_lists > 1)
+	if (rows < wanted / TOO_SHORT && ivf->used_lists > 1 && ItemPointerIsValid(&list->tail))
 		return DISSOLVE;
 	return patchy ? PACK : LEAVE;
 }
@@ -1025,7 +1072,7 @@ act(IvfIndex *ivf, Relation index, Relation heap, uint32 list, MemoryContext con
 			pack_list(work, &source);
 		else
 		{
-			take_apart(work, &source, NULL, 0, NULL);
+			take_apart(work, &source, NULL, 0);
 			ivf->used_lists--;
 		}
 	}

@@ -27,9 +27,9 @@
 /* Samples for each of the parts. */
 #define SAMPLES_PER_PART 256
 
-/* Iterations within one part, and over all. */
+/* Iterations within one part, and over all: half as many where they take long. */
 #define SMALL_PASSES 8
-#define PASSES 6
+#define PASSES(k) ((k) <= 4096 ? 6 : 3)
 
 /*
  * Under inner product a centroid is as long as its samples' projections on it
@@ -226,7 +226,7 @@ kmeans_progress(const KMeans *km, int *done, int *of)
 
 	*done = state->done;
 	/* parts, deal, split; assign and update in turn, a last assign; lengths */
-	*of = (state->parts > 1 ? 3 : 1) + 2 * PASSES + 1 + (state->spec.metric == METRIC_IP);
+	*of = (state->parts > 1 ? 3 : 1) + 2 * PASSES(state->spec.k) + 1 + (state->spec.metric == METRIC_IP);
 }
 
 /* Task 0 of PHASE_PARTS: the centroids of the parts from some samples, drawn at random. */
@@ -542,7 +542,7 @@ kmeans_advance(KMeans *km)
 			break;
 		case PHASE_ASSIGN:
 			sort_samples(km, state, state->count);
-			if (state->pass < PASSES)
+			if (state->pass < PASSES(state->spec.k))
 				enter(state, PHASE_UPDATE, tasks_of((size_t) state->count, TASK_CENTROIDS));
 			else if (state->spec.metric == METRIC_IP)
 				enter(state, PHASE_LENGTH, tasks_of((size_t) state->count, TASK_CENTROIDS));

@@ -2,11 +2,12 @@
  * route.h
  *		The nearest of many centroids, without looking at each of them exactly.
  *
- * A router holds a 4-bit code of every centroid (quantizer.h) and, where they
- * are many, groups of centroids.  A vector is scored against the codes of the
- * groups nearest to it; those that may still win by the codes' error are
- * compared exactly.  Few centroids, few dimensions, bits and L1 are compared
- * exactly at once.
+ * A router holds a 4-bit code of every centroid (quantizer.h).  A vector is
+ * scored against codes; those centroids that may still win by the codes' error
+ * are compared exactly.  Where centroids are many they are in groups, and only
+ * the groups nearest to the vector are looked into.  So the nearest may be
+ * missed, for one vector in a hundred or so, and a near one found (README).
+ * Few centroids, few dimensions, bits and L1 are compared exactly at once.
  *
  * The block is position-independent: it may lie in shared memory.  Nothing
  * here allocates or knows PostgreSQL.

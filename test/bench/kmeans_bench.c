@@ -21,8 +21,8 @@
 #include "quant/route.h"
 
 #define K 10
-#define NPOINTS 7
 #define NSHARES 5
+#define CHECKED 2000			/* rows whose route is compared with a look at every centroid */
 
 static const double shares[NSHARES] = {0.0025, 0.005, 0.01, 0.02, 0.04};
 
@@ -34,6 +34,7 @@ typedef struct Lists
 	uint32_t   *list;			/* of each row */
 	double		train;			/* seconds */
 	double		assign;
+	double		right;			/* share of rows that a router puts where they belong */
 } Lists;
 
 static Metric metric;
@@ -148,7 +149,8 @@ evaluate(const char *name, const Lists *lists)
 			scanned[c + 1] += rows / base.rows / query.rows;
 		}
 	}
-	printf("%-8s k %5d train %7.2f assign %6.2f uneven %5.3f | share:", name, k, lists->train, lists->assign, uneven);
+	printf("%-8s k %5d train %7.2f assign %6.2f right %.3f uneven %5.3f | share:", name, k, lists->train, lists->assign,
+		   lists->right, uneven);
 	for (int s = 0; s < NSHARES; s++)
 	{
 		int			p = 1;
@@ -276,6 +278,7 @@ plain(const float *sample, size_t n, int k, int iterations, Lists *lists)
 		lists->list[i] = best;
 	}
 	lists->assign = now() - start;
+	lists->right = 1;
 	free(v);
 	free(sum);
 	free(count);
@@ -338,6 +341,17 @@ own(const float *sample, size_t n, int k, uint64_t seed, Lists *lists)
 	for (int i = 0; i < base.rows; i++)
 		route_nearest(&router, row(&base, (size_t) i), 1, &lists->list[i], &dist, scratch);
 	lists->assign = now() - start;
+	lists->right = 0;
+	for (int i = 0; i < CHECKED; i++)
+	{
+		size_t		r = (size_t) i * (size_t) base.rows / CHECKED;
+		double		mine = rank(route.metric, row(&base, r), lists->centroids + lists->list[r] * (size_t) base.dim);
+		bool		right = true;
+
+		for (int c = 0; c < lists->k && right; c++)
+			right = rank(route.metric, row(&base, r), lists->centroids + (size_t) c * (size_t) base.dim) >= mine;
+		lists->right += (double) right / CHECKED;
+	}
 	free(codes);
 	free(scratch);
 }
@@ -395,7 +409,8 @@ main(int argc, char **argv)
 	{
 		make_points(atoi(argv[2]), atoi(argv[3]));
 		own(base.values, (size_t) base.rows, k, 1, &lists);
-		printf("k %d of %d x %d: train %.2f s, assign %.2f s\n", lists.k, base.rows, base.dim, lists.train, lists.assign);
+		printf("k %d of %d x %d: train %.2f s, assign %.2f s, right %.3f\n", lists.k, base.rows, base.dim,
+			   lists.train, lists.assign, lists.right);
 		return 0;
 	}
 	metric = parse_metric(argv[3]);

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Recall against speed of HNSW indexes, side by side in one PostgreSQL.
+"""Recall against speed of vector indexes, side by side in one PostgreSQL.
 
 Loads the same vectors into one database per target, builds an index in each
 and measures build time, size, WAL, recall@k, queries a second and latencies
-over a list of hnsw.ef_search values, with 1 to n clients; on request single-row
-inserts, updates of another column, and VACUUM.  A target is an extension that
-offers pgvector's SQL, with options:
+over a list of hnsw.ef_search values (or probes), with 1 to n clients; on request
+single-row inserts, updates of another column, and VACUUM.  A target is an
+extension that offers pgvector's SQL, with an access method and options:
 
-    vecidx                          as it comes
-    vecidx:quantizer=sq8            an index option
+    vecidx                          hnsw as it comes
+    vecidx/ivfpq                    another access method
+    vector/ivfflat:lists=1000       an index option
     vecidx:vecidx.simd=avx2         a setting (its name has a dot)
 
 On Debian: apt-get install python3-numpy python3-psycopg2, and if wanted
@@ -43,32 +44,33 @@ def search(args, targets, queries, truth):
     points = {}
     for t in targets:
         t.out["floor"] = [{"clients": n, **t.speed(t.floor_sql, len(queries), 40, n)} for n in args.clients]
-        for ef in args.ef_list:
-            if not t.accepts(ef):
-                say(f"{t.label}: hnsw.ef_search = {ef} is refused, skipped")
+        for i, effort in enumerate(t.efforts()):
+            if not t.accepts(effort):
+                say(f"{t.label}: {t.knob} = {effort} is refused, skipped")
                 continue
-            recall = t.recall(ef, truth)
-            buffers = {"buffers": t.buffers(ef, len(queries))} if args.buffers else {}
+            recall = t.recall(effort, truth)
+            buffers = {"buffers": t.buffers(effort, len(queries))} if args.buffers else {}
             for n in args.clients:
-                points[ef, n, t.label] = {"ef": ef, "clients": n, "recall": recall, **buffers, "runs": []}
-    # Targets side by side within an ef, all of it several times: a slow moment
+                points[i, n, t.label] = {"effort": effort, "clients": n, "recall": recall, **buffers, "runs": []}
+    # Targets side by side within an effort, all of it several times: a slow moment
     # of the machine meets them all.
+    places = range(max(len(t.efforts()) for t in targets))
     with Progress("searching, runs", len(points) * args.rounds) as progress:
         for n in range(args.rounds):
-            for ef in args.ef_list:
+            for i in places:
                 for clients in args.clients:
                     line = []
                     for t in targets:
-                        point = points.get((ef, clients, t.label))
+                        point = points.get((i, clients, t.label))
                         if point is None:
                             continue
-                        point["runs"].append(t.speed(t.search_sql, len(queries), ef, clients))
-                        line.append(f"{t.label} {point['recall']:.4f} {point['runs'][-1]['qps']:.0f}/s")
+                        point["runs"].append(t.speed(t.search_sql, len(queries), point["effort"], clients))
+                        line.append(f"{t.label} {point['effort']} {point['recall']:.4f} {point['runs'][-1]['qps']:.0f}/s")
                         progress.step()
                     if line:
-                        say(f"round {n + 1} of {args.rounds}, ef {ef}, {clients} clients: " + ", ".join(line))
+                        say(f"round {n + 1} of {args.rounds}, {clients} clients: " + ", ".join(line))
     for t in targets:
-        t.out["points"] = [summary(points[ef, n, t.label]) for n in args.clients for ef in args.ef_list if (ef, n, t.label) in points]
+        t.out["points"] = [summary(points[i, n, t.label]) for n in args.clients for i in places if (i, n, t.label) in points]
         for key in ("qps", "cpu_qps"):
             if all(key in point for point in t.out["points"]):
                 t.out[key + "_at"] = {
@@ -93,7 +95,7 @@ def measure(args, srv, result):
     say(f"{args.name}: {len(base)} rows of {base.shape[1]} dimensions, {len(queries)} queries, {args.metric}")
     targets = srv.make_targets()
     targets[0].rows_held(len(base), args.inserts)       # before anything long
-    result.update(results.head("compare", args, srv, base, queries), ef_check=args.ef_check, recall_targets=args.recall_targets,
+    result.update(results.head("compare", args, srv, base, queries), recall_targets=args.recall_targets,
                   targets=[t.out for t in targets])
     truth = data.Truth(args.metric, base, queries, args.k)
     for t in targets:
@@ -156,7 +158,7 @@ def write_rows(result, kind, title):
         rows.append(both(f"{title}/s, {what}", [p["per_second"] for p in phases], "{:.0f}"))
         rows.append(both(f"{title}, p99 ms, {what}", [p["p99_ms"] for p in phases], "{:.2f}", True))
         rows.append(both(f"{title}, WAL bytes a row, {what}", [p["wal_bytes_per_row"] for p in phases], "{:.0f}", True))
-    rows.append(both(f"recall at ef {result['ef_check']} after {title}", [t[kind]["recall_after"] for t in targets], "{:.4f}"))
+    rows.append(both(f"recall after {title}", [t[kind]["recall_after"] for t in targets], "{:.4f}"))
     return rows
 
 
@@ -164,7 +166,7 @@ def vacuum_rows(result):
     targets = result["targets"]
     if not all("vacuum" in t for t in targets):
         return []
-    part, ef = targets[-1]["vacuum"]["fraction"], result["ef_check"]
+    part = targets[-1]["vacuum"]["fraction"]
 
     def row(title, get, form, less=False):
         return both(title, [get(t["vacuum"]) for t in targets], form, less)
@@ -172,9 +174,9 @@ def vacuum_rows(result):
     return [row(f"VACUUM of {part:g} of the rows: s", lambda v: v["seconds"], "{:.1f}", True),
             row("VACUUM: s of processor", lambda v: v.get("cpu_seconds"), "{:.1f}", True),
             row("VACUUM WAL: MiB", lambda v: mib(v["wal_bytes"]), "{:.1f}", True),
-            row(f"recall at ef {ef} after VACUUM", lambda v: v["recall_after"], "{:.4f}"),
+            row("recall after VACUUM", lambda v: v["recall_after"], "{:.4f}"),
             row("index after inserting them again: MiB", lambda v: mib(v["bytes_reinserted"]), "{:.1f}", True),
-            row(f"recall at ef {ef} then", lambda v: v["recall_reinserted"], "{:.4f}")]
+            row("recall then", lambda v: v["recall_reinserted"], "{:.4f}")]
 
 
 def report(result):
@@ -198,16 +200,16 @@ def report(result):
     print()
     print_table(["", *names, *versus], rows)
     if any((by_goal[str(goal)] or [0, False])[1] for t in targets for by_goal in t["qps_at"].values() for goal in result["recall_targets"]):
-        print("(A target that the lowest ef passes already is given that point's figure.)\n")
+        print("(A target that the least effort passes already is given that point's figure.)\n")
 
     rows = []
     for t in targets:
         for p in t["points"]:
-            rows.append([t["target"], p["clients"], p["ef"], f"{p['recall']:.4f}", f"{p['qps']:.0f}",
+            rows.append([t["target"], p["clients"], p["effort"], f"{p['recall']:.4f}", f"{p['qps']:.0f}",
                          f"{p['qps_min']:.0f}-{p['qps_max']:.0f}",
                          f"{1e6 / p['cpu_qps']:.0f}" if "cpu_qps" in p else "-", f"{p['p50_ms']:.3f}", f"{p['p99_ms']:.3f}",
                          f"{p['buffers']:.0f}" if "buffers" in p else "-"])
-    print_table(["", "clients", "ef", f"recall@{result['k']}", "queries/s", "rounds", "CPU us", "p50 ms", "p99 ms", "buffers"], rows)
+    print_table(["", "clients", "ef or probes", f"recall@{result['k']}", "queries/s", "rounds", "CPU us", "p50 ms", "p99 ms", "buffers"], rows)
 
 
 def arguments():
@@ -219,6 +221,8 @@ def arguments():
                       help="max_parallel_maintenance_workers: builds once with each, searches the last (default 0)")
     what.add_argument("--ef-list", type=server.positive, default=[20, 40, 80, 120, 200, 400, 800], metavar="EF,...",
                       help="values of hnsw.ef_search (default 20,40,80,120,200,400,800)")
+    what.add_argument("--probes-list", type=server.positive, default=[1, 2, 5, 10, 20, 40, 80, 160, 320], metavar="N,...",
+                      help="values of ivfflat.probes and ivfpq.probes (default 1,2,5,10,20,40,80,160,320)")
     what.add_argument("--recall-targets", type=lambda s: [float(w) for w in s.split(",")], default=RECALL_TARGETS, metavar="R,...",
                       help="recalls to give the rate at (default 0.9,0.95,0.99)")
     what.add_argument("--clients", type=server.positive, default=[1], metavar="N,...",
@@ -233,6 +237,7 @@ def arguments():
                       help="time updates of another column than the vector's, N in the same ways")
     what.add_argument("--vacuum", type=float, default=0, metavar="FRACTION", help="delete that share, time VACUUM, insert it again")
     what.add_argument("--ef-check", type=int, default=200, metavar="EF", help="of the recall after writes and VACUUM (default 200)")
+    what.add_argument("--probes-check", type=int, default=40, metavar="N", help="the same of ivfflat and ivfpq (default 40)")
     results.add_arguments(p)
     args = results.parse(p)
     for name in ("inserts", "updates"):

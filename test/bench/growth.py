@@ -24,20 +24,20 @@ SIZES = [10000, 30000, 100000, 300000, 1000000]
 
 
 def bracket(target, truth, goal, most):
-    """Points {ef, recall} next below and above the goal, by doubling and halving; only one where
-    the least ef is enough, and the last one below where none is."""
-    def point(ef):
-        return {"ef": ef, "recall": target.recall(ef, truth)}
+    """Points {effort, recall} next below and above the goal, by doubling and halving; only one where
+    the least effort is enough, and the last one below where none is."""
+    def point(effort):
+        return {"effort": effort, "recall": target.recall(effort, truth)}
 
-    below, above = None, point(truth.k)
+    below, above = None, point(truth.k if target.method == "hnsw" else 1)
     while above["recall"] < goal:
         below = above
-        ef = min(2 * below["ef"], most)
-        if ef == below["ef"] or not target.accepts(ef):
+        effort = min(2 * below["effort"], most)
+        if effort == below["effort"] or not target.accepts(effort):
             return [below]
-        above = point(ef)
-    while below and above["ef"] - below["ef"] > max(1, above["ef"] // 12):
-        middle = point((below["ef"] + above["ef"]) // 2)
+        above = point(effort)
+    while below and above["effort"] - below["effort"] > max(1, above["effort"] // 12):
+        middle = point((below["effort"] + above["effort"]) // 2)
         if middle["recall"] < goal:
             below = middle
         else:
@@ -59,12 +59,12 @@ def at_size(args, targets, rows, queries):
                                "index_bytes": build["bytes"], "index_bytes_per_row": build["bytes"] / len(rows),
                                "build_wal_bytes_per_row": build["wal_bytes_per_row"], "points": points})
         if points[-1]["recall"] < args.recall:
-            say(f"{t.label}: recall {args.recall:g} is not reached with {len(rows)} rows; {points[-1]['recall']:.4f} at ef {points[-1]['ef']}")
+            say(f"{t.label}: recall {args.recall:g} is not reached with {len(rows)} rows; {points[-1]['recall']:.4f} at {t.knob} {points[-1]['effort']}")
         else:
             runs += [(t, p) for p in points]
     for _ in range(args.rounds):
         for t, p in runs:
-            p["runs"].append(t.speed(t.search_sql, len(queries), p["ef"], args.clients[0]))
+            p["runs"].append(t.speed(t.search_sql, len(queries), p["effort"], args.clients[0]))
     for t in targets:
         size = t.out["sizes"][-1]
         reached = [p for p in size["points"] if p["runs"]]
@@ -73,10 +73,10 @@ def at_size(args, targets, rows, queries):
                 p[key] = statistics.median(run[key] for run in p["runs"])
         for key in ("qps", "cpu_qps"):
             size[key] = rate_at(reached, key, args.recall)[0] if reached and key in reached[0] else None
-        for key in ("ef", "p50_ms", "p99_ms"):      # of the point above the recall
+        for key in ("effort", "p50_ms", "p99_ms"):      # of the point above the recall
             size[key] = reached[-1][key] if reached else None
         if reached:
-            say(f"{t.label}: {size['rows']} rows, {size['qps']:.0f} queries/s at recall {args.recall:g}, ef {size['ef']}")
+            say(f"{t.label}: {size['rows']} rows, {size['qps']:.0f} queries/s at recall {args.recall:g}, {t.knob} {size['effort']}")
 
 
 def measure(args, srv, result):
@@ -103,13 +103,13 @@ def report(result):
         rows.append(both(f"{n}queries/s at recall {result['recall']:g}", [s["qps"] for s in at], "{:.0f}"))
         if all(s["cpu_qps"] for s in at):
             rows.append(both(f"{n}queries a CPU second", [s["cpu_qps"] for s in at], "{:.0f}"))
-        rows.append(both(f"{n}ef for it", [s["ef"] for s in at], "{:d}", True))
+        rows.append(both(f"{n}ef_search or probes for it", [s["effort"] for s in at], "{:d}", True))
         rows.append(both(f"{n}build, us a row", [s["build_us_per_row"] for s in at], "{:.0f}", True))
         rows.append(both(f"{n}index, MiB", [mib(s["index_bytes"]) for s in at], "{:.1f}", True))
     print()
     print_table(["", *names, *[f"{name} : {names[-1]}" for name in names[:-1]]], rows)
-    if any(s["ef"] == result["k"] for t in targets for s in t["sizes"]):
-        print(f"(Where ef is {result['k']}, the least there is, recall is above the goal.)\n")
+    if any(s["effort"] == result["k"] for t in targets for s in t["sizes"]):
+        print(f"(Where ef_search is {result['k']}, the least there is, recall is above the goal.)\n")
 
 
 def arguments():
@@ -119,7 +119,7 @@ def arguments():
     what = p.add_argument_group("measurement")
     what.add_argument("--sizes", type=server.positive, metavar="ROWS,...", help="numbers of rows to measure with")
     what.add_argument("--recall", type=float, default=0.95, help="to give the rate at (default 0.95)")
-    what.add_argument("--max-ef", type=int, default=1000, metavar="EF", help="give up above it (default 1000, pgvector's highest)")
+    what.add_argument("--max-ef", type=int, default=1000, metavar="EF", help="give up above it, or above as many probes (default 1000, pgvector's highest ef_search)")
     what.add_argument("--workers", type=int, default=1, metavar="N", help="max_parallel_maintenance_workers of the builds (default 1)")
     what.add_argument("--clients", type=server.positive, default=[1], metavar="N", help="number of clients (default 1)")
     what.add_argument("--seconds", type=int, default=5, help="of each pgbench run (default 5)")

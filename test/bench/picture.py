@@ -28,14 +28,17 @@ def available():
 def label(target):
     """The extension's own name, its version, its options."""
     name, colon, options = target["target"].partition(":")
-    return " ".join([NAMES.get(name, name), target.get("version", "")]).strip() + (f" ({options})" if colon else "")
+    name, _, method = name.partition("/")
+    return " ".join(filter(None, [NAMES.get(name, name), target.get("version"), method])) + (f" ({options})" if colon else "")
 
 
 def subtitle(result):
     options = result["arguments"]
+    with_graph = any(t["method"] == "hnsw" for t in result["targets"])
     up_to = "up to " if result["kind"] == "growth" else ""
     return (f"{up_to}{result['rows']:,} rows, {result['dimensions']} dimensions, {result['metric']} distance, {result['k']} neighbours, "
-            f"m {options['m']}, ef_construction {options['ef_construction']}, PostgreSQL {result['server_version'].split()[0]}")
+            + (f"m {options['m']}, ef_construction {options['ef_construction']}, " if with_graph else "")
+            + f"PostgreSQL {result['server_version'].split()[0]}")
 
 
 def style(number):

@@ -98,9 +98,9 @@ def draw(args, result):
 def rate_at(points, key, target):
     """The rate where the curve passes a recall: its log between neighbouring
     points, linear in recall.  None where it is not reached; the second value
-    tells that the lowest ef was above the target already."""
+    tells that the least effort was above the target already."""
     best, last = None, None
-    for p in sorted(points, key=lambda p: p["ef"]):
+    for p in sorted(points, key=lambda p: p["effort"]):
         if p["recall"] >= target:
             if last is None:
                 best = p[key], True

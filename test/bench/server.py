@@ -87,6 +87,13 @@ def check_arguments(parser, args):
             parser.error(f"--set {item}: write NAME=VALUE")
 
 
+def split_target(text):
+    """Extension, access method and options of EXTENSION/METHOD:OPTION=VALUE:..."""
+    name, *options = text.split(":")
+    extension, _, method = name.partition("/")
+    return extension, method or "hnsw", options
+
+
 class Server:
     """Where to connect to: a private Cluster or what runs already; a context manager."""
 
@@ -148,9 +155,11 @@ class Server:
             if there == {"vecidx"}:
                 say("pgvector is not installed in this server: vecidx is measured alone")
         for text in self.args.extensions:
-            name = text.split(":")[0]
+            name, method, _ = split_target(text)
             if name not in EXTENSIONS:
                 raise RuntimeError(f"--extensions {text}: the extensions known are {' and '.join(EXTENSIONS)} (which is pgvector)")
+            if method not in KNOBS:
+                raise RuntimeError(f"--extensions {text}: the access methods known are {', '.join(KNOBS)}")
             if name not in there:
                 major = self.version().split(".")[0]
                 raise RuntimeError(f"the extension {name} is not installed in this PostgreSQL ({self.version()}).\nTo install it: "
@@ -247,15 +256,20 @@ def shell_quote(word):
     return "'" + word.replace("'", "'\\''") + "'"
 
 
+# Of each access method, the setting that trades speed for recall.
+KNOBS = {"hnsw": "hnsw.ef_search", "ivfflat": "ivfflat.probes", "ivfpq": "ivfpq.probes"}
+
+
 class Target:
-    """One extension with its options: a database, its tables and index."""
+    """One extension, access method and options: a database, its tables and index."""
 
     def __init__(self, text, args, server):
         self.label, self.args, self.pgbench, self.cluster = text, args, server.pgbench, server.cluster
         self.admin = server.admin
-        self.extension, *rest = text.split(":")
+        self.extension, self.method, rest = split_target(text)
         pairs = [part.partition("=") for part in rest]
-        self.reloptions = {"m": args.m, "ef_construction": args.ef_construction}
+        self.knob = KNOBS[self.method]
+        self.reloptions = {"m": args.m, "ef_construction": args.ef_construction} if self.method == "hnsw" else {}
         self.settings = {"enable_seqscan": "off", "jit": "off", "plan_cache_mode": "force_generic_plan"}
         for item in args.set:
             name, _, value = item.partition("=")
@@ -266,7 +280,7 @@ class Target:
         self.dsn = make_dsn(server.dsn, dbname=self.database)
         self.operator, opclass = METRICS[args.metric]
         self.opclass = f"{args.type}_{opclass}"
-        self.out = {"target": text}
+        self.out = {"target": text, "method": self.method, "knob": self.knob}
 
     def options(self, extra=()):
         return " ".join(f"-c {name}={value}" for name, value in [*self.settings.items(), *extra])
@@ -368,6 +382,7 @@ class Target:
 
     def build(self, table, rows, workers):
         options = ", ".join(f"{name} = {value}" for name, value in self.reloptions.items())
+        options = f" WITH ({options})" if options else ""
         index = f"{table}_idx"
         self.execute(f"DROP INDEX IF EXISTS {index}")
         self.execute("CHECKPOINT")
@@ -376,7 +391,7 @@ class Target:
         self.settings["max_parallel_maintenance_workers"] = workers
         self.settings["maintenance_work_mem"] = self.args.maintenance_work_mem
         try:
-            taken = self.execute(f"CREATE INDEX {index} ON {table} USING hnsw (v {self.opclass}) WITH ({options})",
+            taken = self.execute(f"CREATE INDEX {index} ON {table} USING {self.method} (v {self.opclass}){options}",
                                  f"CREATE INDEX with {workers} workers", "create_index")
         finally:
             self.settings = saved
@@ -391,23 +406,31 @@ class Target:
 
     # ------------------------------------------------ recall and speed
 
-    def accepts(self, ef):
+    def efforts(self):
+        """Values of the knob that are measured."""
+        return self.args.ef_list if self.method == "hnsw" else self.args.probes_list
+
+    def effort_check(self):
+        """The one for recall after writes and VACUUM."""
+        return self.args.ef_check if self.method == "hnsw" else self.args.probes_check
+
+    def accepts(self, effort):
         conn = self.connect()
         try:
             with conn.cursor() as cur:
                 cur.execute(f"SELECT '[1]'::vector {self.operator} '[1]'")     # loads the library
-                cur.execute("SET hnsw.ef_search = %s", (ef,))
+                cur.execute(f"SET {self.knob} = %s", (effort,))
             return True
         except psycopg2.errors.InvalidParameterValue:
             return False
         finally:
             conn.close()
 
-    def recall(self, ef, truth, table="base"):
+    def recall(self, effort, truth, table="base"):
         k = self.args.k
         sql = (f"SELECT q.id, ARRAY(SELECT b.id FROM {table} b ORDER BY b.v {self.operator} q.v LIMIT {k}) "
                "FROM queries q ORDER BY q.id")
-        conn = self.connect(("hnsw.ef_search", ef))
+        conn = self.connect((self.knob, effort))
         with conn.cursor() as cur:
             cur.execute("EXPLAIN " + sql)
             if not any(f"Index Scan using {table}_idx" in row[0] for row in cur.fetchall()):
@@ -455,18 +478,18 @@ class Target:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def speed(self, sql, queries, ef, clients):
+    def speed(self, sql, queries, effort, clients):
         script = f"\\set i random(0, {queries - 1})\n{sql(':i')};\n"
         before = self.cpu_seconds()
-        tps, took = self.run_pgbench(script, [("hnsw.ef_search", ef)], clients, "-T", str(self.args.seconds))
+        tps, took = self.run_pgbench(script, [(self.knob, effort)], clients, "-T", str(self.args.seconds))
         out = {"qps": tps, "p50_ms": took[len(took) // 2], "p99_ms": took[int(len(took) * 0.99)]}
         if before is not None:
             out["cpu_qps"] = len(took) / max(1e-2, self.cpu_seconds() - before)
         return out
 
-    def buffers(self, ef, queries):
+    def buffers(self, effort, queries):
         """Mean buffer accesses of the index scan node of a query."""
-        conn = self.connect(("hnsw.ef_search", ef))
+        conn = self.connect((self.knob, effort))
         counts = []
         with conn.cursor() as cur:
             for i in [0, *range(min(queries, 100))]:
@@ -545,7 +568,7 @@ class Target:
             "inserts", "INSERT INTO grow SELECT id, v FROM more WHERE id = (SELECT nextval('next_row')::integer);\n", count)
         if self.value("SELECT count(*) FROM grow") < rows:      # where the clients do not divide the count
             self.execute("INSERT INTO grow SELECT * FROM more WHERE id NOT IN (SELECT id FROM grow)")
-        out["recall_after"] = self.recall(self.args.ef_check, truth, "grow")
+        out["recall_after"] = self.recall(self.effort_check(), truth, "grow")
         self.out["inserts"] = out
 
     def updates(self, count, truth):
@@ -562,7 +585,7 @@ class Target:
         conn.close()
         script = f"\\set i random(0, {rows - 1})\nUPDATE grow SET other = other + 1 WHERE id = :i;\n"
         self.out["updates"] = {"rows": rows, "phases": self.timed_writes("updates of another column", script, count),
-                               "recall_after": self.recall(self.args.ef_check, truth, "grow")}
+                               "recall_after": self.recall(self.effort_check(), truth, "grow")}
 
     # ------------------------------------------------ vacuum
 
@@ -576,7 +599,7 @@ class Target:
             cur.execute("DELETE FROM base WHERE id = ANY (%s)", (np.flatnonzero(gone).tolist(),))
         conn.close()
         truth = Truth(self.args.metric, base, queries, self.args.k, ~gone)
-        out["recall_dead"] = self.recall(self.args.ef_check, truth)
+        out["recall_dead"] = self.recall(self.effort_check(), truth)
         self.execute("CHECKPOINT")
         wal, cpu = self.wal_position(), self.cpu_seconds()
         saved = dict(self.settings)
@@ -586,14 +609,14 @@ class Target:
         if cpu is not None:
             out["cpu_seconds"] = self.cpu_seconds() - cpu
         out["wal_bytes"] = int(self.wal_position() - wal)
-        out["recall_after"] = self.recall(self.args.ef_check, truth)
+        out["recall_after"] = self.recall(self.effort_check(), truth)
         out["bytes_after"] = self.size("base_idx")
         say(f"{self.label}: VACUUM after deleting {out['deleted']} rows: {out['seconds']:.1f} s{processor_text(out)}, "
             f"WAL {mib(out['wal_bytes']):.1f} MiB, recall {out['recall_after']:.4f}")
         out["reinsert_s"] = self.execute("INSERT INTO base SELECT * FROM gone", "inserting the rows again")
         out["bytes_reinserted"] = self.size("base_idx")
         truth = Truth(self.args.metric, base, queries, self.args.k)
-        out["recall_reinserted"] = self.recall(self.args.ef_check, truth)
+        out["recall_reinserted"] = self.recall(self.effort_check(), truth)
         self.out["vacuum"] = out
 
 

@@ -82,8 +82,8 @@ my $t = $r->{targets}[0];
 my $build = $t->{builds}[0];
 ok(!(grep { !($build->{$_} > 0) } qw(seconds us_per_row bytes wal_bytes wal_bytes_per_row)), 'compare.py: build')
   or diag(encode_json($build));
-is(join(' ', map { "$_->{clients}:$_->{ef}" } @{ $t->{points} }), '1:10 1:200 2:10 2:200', 'compare.py: a point for each ef and number of clients');
-rate_ok($_, 'qps', "compare.py, ef $_->{ef}, $_->{clients} clients") for @{ $t->{points} };
+is(join(' ', map { "$_->{clients}:$_->{effort}" } @{ $t->{points} }), '1:10 1:200 2:10 2:200', 'compare.py: a point for each ef and number of clients');
+rate_ok($_, 'qps', "compare.py, ef $_->{effort}, $_->{clients} clients") for @{ $t->{points} };
 # ef 200 of 1000 rows finds nearly all, ef 10 does not
 cmp_ok($t->{points}[1]{recall}, '>=', 0.99, 'compare.py: recall with a large ef');
 cmp_ok($t->{points}[0]{recall}, '<', $t->{points}[1]{recall}, 'compare.py: recall rises with ef');
@@ -100,6 +100,17 @@ cmp_ok($t->{vacuum}{recall_after}, '>=', 0.99, 'compare.py: recall after VACUUM'
 like($out, qr/^\| queries\/s at recall 0\.90, 2 clients +\| +\d+ \|$/m, 'compare.py: table');
 is($node->safe_psql('postgres', "SELECT count(*) FROM pg_database WHERE datname LIKE 'vecidx\\_compare%'"), 0,
 	'compare.py: databases dropped');
+
+# ---- other access methods, side by side
+($done, $out, $err) = bench('compare.py', @server, '--extensions', 'vecidx/ivfpq,vecidx/ivfflat:lists=10', '--seconds', 1, '--rounds', 1,
+	'--base', "$dir/base.npy", '--query', "$dir/query.npy", '--probes-list', '1,10', '--json', "$dir/lists.json", '--picture', "$dir/lists.svg");
+ok($done, 'compare.py, lists') or diag($err);
+for my $list (@{ result('lists.json')->{targets} })
+{
+	is("$list->{knob} " . join(' ', map { $_->{effort} } @{ $list->{points} }), "$list->{method}.probes 1 10", "$list->{method}: its setting");
+	cmp_ok($list->{points}[1]{recall}, '>=', 0.99, "$list->{method}: recall with many probes");
+	rate_ok($_, 'qps', "$list->{method}, $_->{effort} probes") for @{ $list->{points} };
+}
 
 # ---- growth
 ($done, $out, $err) = bench('growth.py', @server, @index, '--base', 'synthetic:600x16', '--queries', 20, '--sizes', '200,600',

@@ -183,7 +183,9 @@ DEALLOCATE p;
 -- rescans whose bound changes, or whose query does
 CREATE TABLE q (id int, v vector(16), r float8);
 INSERT INTO q SELECT i, radius_vec(i, 16), CASE WHEN i % 7 > 0 THEN i * 0.03 END FROM generate_series(1, 60) i;
+RESET enable_seqscan;
 EXPLAIN (COSTS OFF) SELECT q.id, s.id FROM q, LATERAL (SELECT id FROM t WHERE t.v <-> q.v < q.r ORDER BY t.v <-> q.v LIMIT 20) s;
+SET enable_seqscan = off;
 CREATE TEMP TABLE found AS
 	SELECT 'both' AS what, q.id, s.id AS t FROM q, LATERAL (SELECT id FROM t WHERE t.v <-> q.v < q.r ORDER BY t.v <-> q.v LIMIT 20) s
 	UNION ALL

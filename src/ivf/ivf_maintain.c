@@ -37,7 +37,7 @@
 #define MIN_TARGET 64
 
 /* A list is split at so many times the rows it should have, and dissolved below this part of them. */
-#define TOO_LONG 2
+#define TOO_LONG 2.5
 #define TOO_SHORT 4
 
 /* Parts that a list is taken into at most. */
@@ -942,7 +942,7 @@ split_list(Work *work, uint32 list)
 					vector_at(work, &sample, i));
 	}
 	centroids = MemoryContextAlloc(work->context, work->vector_size * MAX_PARTS);
-	nparts = cut_up(work, &sample, which, sample.n, 1.5 * target * sample.n / n, centroids, MAX_PARTS);
+	nparts = cut_up(work, &sample, which, sample.n, (TOO_LONG - 0.5) * target * sample.n / n, centroids, MAX_PARTS);
 	if (nparts < 2)
 		pack_list(work, &source);	/* its rows are equal */
 	else

@@ -27,7 +27,7 @@ static relopt_kind ivfpq_relopt_kind;
 
 /* Lists for so many rows, probes for so many lists: a factor of the square root. */
 #define LISTS_FACTOR 4.0
-#define PROBES_FACTOR 2.75
+#define PROBES_FACTOR 1.5
 
 #define RABITQ_DEFAULT_BITS 4
 #define PQ_DEFAULT_BITS 4

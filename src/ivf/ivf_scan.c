@@ -52,9 +52,9 @@
 /* Estimates that are compared with the threshold at once. */
 #define SIEVE 16
 
-/* Rows kept by the first round, unless the last scan wanted more: of exact codes, of others. */
-#define FIRST_KEEP_EXACT 64
-#define FIRST_KEEP_CODES 512
+/* Rows kept by the first round, unless the last scan wanted more; and if codes have one bit a dimension, or two. */
+#define FIRST_KEEP 128
+#define FIRST_KEEP_COARSE 512
 
 /* Each round keeps so many times as many as the one before. */
 #define KEEP_GROWTH 4
@@ -140,6 +140,15 @@ typedef struct IvfScan
 
 /* ---- Working memory ---- */
 
+static inline size_t
+least_kept(const IvfIndex *ivf)
+{
+	const ListCode *code = &ivf->code;
+
+	/* rows that are fetched to know the nearest ten are dozens then, or hundreds */
+	return code->exact || code->code_size * 4 > (Size) ivf->dim ? FIRST_KEEP : FIRST_KEEP_COARSE;
+}
+
 /*
  * Working memory outlives the scan: the next one on the index takes it over.
  */
@@ -163,7 +172,7 @@ make_scan(IvfIndex *ivf)
 	row_queue_init(&so->exact, context);
 	row_queue_init(&so->late, context);
 	tidset_init(&so->handed, context);
-	so->keep_first = ivf->code.exact ? FIRST_KEEP_EXACT : FIRST_KEEP_CODES;
+	so->keep_first = least_kept(ivf);
 	return so;
 }
 
@@ -214,14 +223,14 @@ most_kept(const IvfScan *so)
 	Size		budget = memory_budget();
 
 	used += (so->exact.n + so->late.n) * sizeof(QueuedRow);
-	return Max((size_t) FIRST_KEEP_CODES, (budget > used ? budget - used : 0) / (2 * sizeof(QueuedRow)));
+	return Max((size_t) FIRST_KEEP_COARSE, (budget > used ? budget - used : 0) / (2 * sizeof(QueuedRow)));
 }
 
 /* Begin the next scan with what this one took. */
 static void
 learn_keep(IvfScan *so)
 {
-	size_t		least = so->ivf->code.exact ? FIRST_KEEP_EXACT : FIRST_KEEP_CODES;
+	size_t		least = least_kept(so->ivf);
 	size_t		took = so->handed.n + so->handed.n / 4 + FETCH_AHEAD;
 
 	if (so->handed.n == 0 || so->phase == SCAN_UNORDERED)
@@ -439,6 +448,25 @@ scan_segment(IvfScan *so, ListTerm term, const IvfSegmentRef *ref)
 	so->met += count;
 }
 
+/* Whether a page is where it was last; then it comes nearer. */
+static inline bool
+remembered_there(IvfScan *so, Relation index, BlockNumber block)
+{
+	const PageMemory *memory = &so->ivf->list_memory;
+	VecidxLocator locator = vecidx_locator(index);
+	BufferTag	tag;
+
+	if (block >= memory->n || memory->slots[block].buffer <= 0)
+		return false;
+	vecidx_init_tag(&tag, &locator, MAIN_FORKNUM, block);
+	if (!pagemem_holds(GetBufferDescriptor(memory->slots[block].buffer - 1), &tag))
+		return false;
+	/* what a look at it begins with: head and special area */
+	pagemem_prefetch(&memory->slots[block], 0, SizeOfPageHeaderData);
+	pagemem_prefetch(&memory->slots[block], BLCKSZ - sizeof(VecidxPageOpaqueData), sizeof(VecidxPageOpaqueData));
+	return true;
+}
+
 /* A segment was not there: is the chain still the list's? */
 static void
 chain_broken(IvfScan *so, Relation index, IvfListCopy *list, const ItemPointerData *where, const char *problem)
@@ -489,8 +517,7 @@ scan_list(IvfScan *so, Relation index, IvfListCopy *list)
 			vecidx_corrupted(index, ItemPointerGetBlockNumber(&where), ItemPointerGetOffsetNumber(&where),
 							 "segments of a list form a ring");
 		next = ref.segment->next;
-		if (so->cold && ItemPointerIsValid(&next) &&
-			ItemPointerGetBlockNumber(&next) != ItemPointerGetBlockNumber(&where))
+		if (ItemPointerIsValid(&next) && !remembered_there(so, index, ItemPointerGetBlockNumber(&next)) && so->cold)
 			(void) PrefetchBuffer(index, MAIN_FORKNUM, ItemPointerGetBlockNumber(&next));
 		scan_segment(so, term, &ref);
 		ivf_segment_release(&ref);
@@ -578,6 +605,8 @@ prefetch_lists(IvfScan *so, Relation index)
 		if (!ItemPointerIsValid(&list->head))
 			continue;
 		block = ItemPointerGetBlockNumber(&list->head);
+		if (remembered_there(so, index, block))
+			continue;
 		if (PrefetchBuffer(index, MAIN_FORKNUM, block).initiated_io)
 			so->cold = true;
 		/* a list that was written at once stands on neighbouring pages */

@@ -353,8 +353,8 @@ ivf_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 
 	index_close(index, NoLock);
 
-	/* 30 ns and a nanosecond for each 30 bytes, where an operator's cost stands for some 30 ns */
-	effort.score_cost = 0.03 + Min(bytes, BLCKSZ) / 1000;
+	/* some nanoseconds and one for each 30 bytes, where an operator's cost stands for about 30 ns */
+	effort.score_cost = 0.2 + Min(bytes, BLCKSZ) / 1000;
 	effort.start_scored = Min(rows, lists + rows * share);
 	effort.row_scored = 1;
 	/* lists lie in runs of pages */

@@ -535,8 +535,9 @@ iterative(const IvfScan *so)
 static size_t
 first_probes(const IvfScan *so)
 {
+	/* what the user says passes the limit, but not what we choose */
 	return so->settings->probes > 0 ? (size_t) so->settings->probes :
-		(size_t) ivf_default_probes(so->ivf->used_lists);
+		(size_t) Min(ivf_default_probes(so->ivf->used_lists), so->settings->max_probes);
 }
 
 /* Lists that the scan may go through. */

@@ -479,21 +479,29 @@ chain_broken(IvfScan *so, Relation index, IvfListCopy *list, const ItemPointerDa
 						 ItemPointerGetOffsetNumberNoCheck(where), problem);
 }
 
+/* What all codes of a list have in common, for the query. */
+static ListTerm
+list_term(IvfScan *so, Relation index, uint32 list)
+{
+	ListTerm	none = {0, 0};
+
+	if (so->ivf->code.exact)
+		return none;
+	ivf_centroid_read(so->ivf, index, list, so->centroid);
+	return listcode_term(so->query, so->centroid);
+}
+
 static void
 scan_list(IvfScan *so, Relation index, IvfListCopy *list)
 {
 	IvfIndex   *ivf = so->ivf;
 	ItemPointerData next = list->head;
-	ListTerm	term = {0, 0};
+	ListTerm	term;
 	uint64		segments = 0;
 
 	if (!ItemPointerIsValid(&next))
 		return;
-	if (!ivf->code.exact)
-	{
-		ivf_centroid_read(ivf, index, list->list, so->centroid);
-		term = listcode_term(so->query, so->centroid);
-	}
+	term = list_term(so, index, list->list);
 	while (ItemPointerIsValid(&next))
 	{
 		IvfSegmentRef ref;
@@ -507,9 +515,11 @@ scan_list(IvfScan *so, Relation index, IvfListCopy *list)
 			/*
 			 * On a standby a chain may be freed while a query reads it.  The
 			 * list's present one has its rows, but for those that went to
-			 * other lists.
+			 * other lists.  It may be another list by now, around another
+			 * centroid.
 			 */
 			chain_broken(so, index, list, &where, problem);
+			term = list_term(so, index, list->list);
 			next = list->head;
 			continue;
 		}

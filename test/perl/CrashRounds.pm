@@ -111,7 +111,12 @@ sub crash_rounds
 	$node->safe_psql('postgres', "CREATE TABLE items (id int PRIMARY KEY, v vector($DIM));
 		INSERT INTO items SELECT * FROM pool WHERE id <= 5000;
 		CREATE INDEX idx ON items USING hnsw (v vector_l2_ops);
-		CREATE INDEX sparse ON items USING hnsw ((v::sparsevec($DIM)) sparsevec_l2_ops)");
+		CREATE INDEX sparse ON items USING hnsw ((v::sparsevec($DIM)) sparsevec_l2_ops);
+		CREATE INDEX flat ON items USING ivfflat (v vector_ip_ops);
+		CREATE INDEX pq ON items USING ivfpq (v vector_cosine_ops)");
+	# by metric: which index a query takes
+	my @indexes = qw(idx sparse flat pq);
+	my @metrics = qw(l2 ip cosine);
 	my $least = recall_ok($node, 0.95, 'before', ef => 100) - 0.03;
 
 	for my $round (1 .. $rounds)
@@ -122,16 +127,16 @@ sub crash_rounds
 		my $name = "round $round, $kind, $how";
 
 		$hits++ if $work->($node, $how, $fraction, $round);
-		check_ok($node, $_, "$name, recovered, $_") for qw(idx sparse);
-		complete_ok($node, 'items', 'l2', "$name, recovered");
+		check_ok($node, $_, "$name, recovered, $_") for @indexes;
+		complete_ok($node, 'items', $_, "$name, recovered, $_") for @metrics;
 		recall_ok($node, $least, "$name, recovered", ef => 100);
 
 		# What was half done is taken up again.
 		$node->safe_psql('postgres', "INSERT INTO items SELECT * FROM pool p
 			WHERE id <= 1000 AND NOT EXISTS (SELECT 1 FROM items i WHERE i.id = p.id)");
 		$node->safe_psql('postgres', 'VACUUM (INDEX_CLEANUP ON) items');
-		check_ok($node, $_, "$name, work goes on, $_") for qw(idx sparse);
-		complete_ok($node, 'items', 'l2', "$name, work goes on");
+		check_ok($node, $_, "$name, work goes on, $_") for @indexes;
+		complete_ok($node, 'items', $_, "$name, work goes on, $_") for @metrics;
 		recall_ok($node, $least, "$name, work goes on", ef => 100);
 	}
 

@@ -1,0 +1,82 @@
+
+# IVF indexes on a streaming standby: the same rows as on the primary after
+# every kind of change, lists that are split, packed and dissolved among them, with
+# each page compared as it is replayed; and when promoted.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use VecidxTest;
+
+my $primary = new_node('primary', streaming => 1, conf => "wal_consistency_checking = all\n");
+my %indexes = (
+	l2 => 'ivfflat (v vector_l2_ops)',
+	cosine => 'ivfpq (v vector_cosine_ops)',
+	ip => 'ivfpq (v vector_ip_ops) WITH (bits = 1, lists = 20)');
+
+load_vectors($primary, 'pool', make_vectors(6000, 24, 1));
+load_vectors($primary, 'queries', make_vectors(30, 24, 2));
+$primary->safe_psql('postgres', 'CREATE TABLE items (id int PRIMARY KEY, v vector(24))');
+$primary->safe_psql('postgres', "CREATE INDEX idx_$_ ON items USING $indexes{$_}") for sort keys %indexes;
+
+$primary->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'base', has_streaming => 1);
+$standby->start;
+
+sub same
+{
+	my ($name) = @_;
+
+	$primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
+	for my $metric (sort keys %indexes)
+	{
+		my $rows = answers($primary, $metric);
+
+		is(answers($standby, $metric), $rows, "$name, $metric: the standby answers the same");
+		check_ok($standby, "idx_$metric", "$name, $metric, standby");
+	}
+	return;
+}
+
+same('empty');
+
+# in order, so that lists fill up one after the other, and in many transactions
+for my $part (0 .. 9)
+{
+	$primary->safe_psql('postgres', "INSERT INTO items SELECT id, v FROM (
+		SELECT id, v, ntile(10) OVER (ORDER BY (v::real[])[1]) - 1 AS part FROM pool) p WHERE part = $part");
+	same("insert $part") if $part % 4 == 1;
+}
+$primary->safe_psql('postgres', 'BEGIN; INSERT INTO items SELECT id + 10000, v FROM pool WHERE id <= 2000; ROLLBACK');
+same('rollback');
+$primary->safe_psql('postgres', 'VACUUM (INDEX_CLEANUP ON) items');
+same('vacuum');
+$primary->safe_psql('postgres', 'DELETE FROM items WHERE id % 10 > 0');
+$primary->safe_psql('postgres', 'VACUUM (INDEX_CLEANUP ON) items') for 1 .. 3;
+same('lists shrunk');
+$primary->safe_psql('postgres', 'INSERT INTO items SELECT * FROM pool WHERE id % 10 > 0');
+same('insert again');
+$primary->safe_psql('postgres', 'REINDEX TABLE items');
+same('reindex');
+$primary->safe_psql('postgres', 'INSERT INTO items SELECT id + 20000, v FROM pool');
+same('grown after reindex');
+
+$primary->stop;
+$standby->promote;
+$standby->safe_psql('postgres', 'INSERT INTO items SELECT id + 30000, v FROM pool; DELETE FROM items WHERE id % 4 = 2');
+$standby->safe_psql('postgres', 'VACUUM (INDEX_CLEANUP ON) items');
+for my $metric (sort keys %indexes)
+{
+	check_ok($standby, "idx_$metric", "promoted, $metric");
+	complete_ok($standby, 'items', $metric, "promoted, $metric");
+}
+unlike(slurp_file($standby->logfile), qr/inconsistent page found|PANIC/, 'replay found no page that differs');
+$standby->stop;
+
+done_testing();

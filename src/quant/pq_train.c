@@ -6,8 +6,10 @@
  * what kmeans.h is for (many dimensions, many means): here one table of
  * columns in cache meets every sample (best_column_f32).
  *
- * Where samples are few, points of a Gaussian are added: what parts of a
- * rotated vector look like that nothing is known of.
+ * To the samples, points of a Gaussian are added: what parts of a rotated
+ * vector look like that nothing is known of.  Few where samples are many, but
+ * such that there is a codeword somewhere near any vector: rows that come
+ * later may be like no sample.
  *
  * Sums are of doubles in a fixed order and the kernels give the same bits at
  * every SIMD level, so the same sample and seed train the same codebooks.
@@ -23,6 +25,7 @@
 #define SAMPLES_PER_MEAN 256
 #define SEED_SAMPLES_PER_MEAN 16
 #define FEWEST_PER_MEAN 32
+#define SAMPLES_PER_OTHER 8
 #define ROUNDS 10
 
 /* Multiplications between two ticks: well below a millisecond. */
@@ -71,8 +74,9 @@ static size_t
 points_used(const PqShape *shape, size_t nsamples)
 {
 	size_t		fewest = (size_t) shape->width * FEWEST_PER_MEAN;
+	size_t		n = nsamples + nsamples / SAMPLES_PER_OTHER;
 
-	return nsamples > fewest ? nsamples : fewest;
+	return n > fewest ? n : fewest;
 }
 
 /* Hand out parts of the scratch; with base NULL, only add up. */
@@ -374,14 +378,14 @@ train_part(Training *t, int part)
 	}
 }
 
-/* The i-th of n vectors to measure with, dealt. */
+/* The i-th of n samples, or a Gaussian vector, dealt. */
 static void
-measured_vector(Training *t, size_t i, size_t n)
+measured_vector(Training *t, bool sampled, size_t i, size_t n)
 {
-	size_t		sub = (size_t) t->shape.sub;
+	const float *x = t->values;
 
-	if (t->nsamples >= n)
-		memcpy(t->values, sample(t, i * (t->nsamples / n)), (size_t) t->shape.dim * sizeof(float));
+	if (sampled)
+		x = sample(t, i * (t->nsamples / n));
 	else
 	{
 		double		norm_sq = 0;
@@ -392,9 +396,10 @@ measured_vector(Training *t, size_t i, size_t n)
 			norm_sq += (double) t->values[j] * t->values[j];
 		}
 		pq_scale(t->values, t->shape.dim, sqrt(norm_sq));
+		worked(t, 16 * (size_t) t->shape.dim);
 	}
 	for (int p = 0; p < t->shape.m; p++)
-		pq_part(&t->shape, p, t->values, t->dealt + (size_t) p * sub);
+		pq_part(&t->shape, p, x, t->dealt + (size_t) p * (size_t) t->shape.sub);
 }
 
 /*
@@ -402,20 +407,17 @@ measured_vector(Training *t, size_t i, size_t n)
  * at right angles to it.  The query is the vector before: one residual's
  * direction is to another what a query's is.
  */
-static void
-measure(Training *t, PqHead *head)
+static PqHead
+measure(Training *t, bool sampled, size_t n)
 {
+	PqHead		head = {0};
 	int			dealt = (int) t->shape.dealt;
 	int			dim = t->shape.dim;
-	size_t		cost = t->shape.dealt * (size_t) t->shape.width;
-	size_t		n = MEASURED_WORK / cost;
 	double		along = 0;
 	double		error = 0;
 	size_t		counted = 0;
 
-	n = n < MEASURED ? n : MEASURED;
-	n = n > MEASURED_LEAST ? n : MEASURED_LEAST;
-	measured_vector(t, n - 1, n);
+	measured_vector(t, sampled, n - 1, n);
 	for (size_t i = 0; i < n; i++)
 	{
 		double		rx;
@@ -424,10 +426,10 @@ measure(Training *t, PqHead *head)
 		double		qx;
 
 		memcpy(t->query, t->dealt, (size_t) dealt * sizeof(float));
-		measured_vector(t, i, n);
+		measured_vector(t, sampled, i, n);
 		pq_nearest(&t->shape, t->trained, t->dealt, t->best);
 		pq_lookup(&t->shape, t->trained, t->best, t->coded);
-		worked(t, cost);
+		worked(t, t->shape.dealt * (size_t) t->shape.width);
 		rx = grid_dot(t->dealt, t->coded, dealt) / dim;
 		rq = grid_dot(t->dealt, t->query, dealt) / dim;
 		qq = grid_dot(t->query, t->query, dealt) - rq * rq * dim;
@@ -440,8 +442,32 @@ measure(Training *t, PqHead *head)
 			counted++;
 		}
 	}
-	head->along = (float) (along / (double) n);
-	head->kappa = counted > 0 ? (float) sqrt(error / (double) counted) : 0;
+	head.along = (float) (along / (double) n);
+	head.kappa = counted > 0 ? (float) sqrt(error / (double) counted) : 0;
+	return head;
+}
+
+/*
+ * The error is the larger of samples' and of vectors like none of them, so
+ * that bounds hold for what comes later.  Of rotated residuals the two are
+ * nearly equal.
+ */
+static void
+measure_all(Training *t, PqHead *head)
+{
+	size_t		cost = t->shape.dealt * (size_t) t->shape.width;
+	size_t		n = MEASURED_WORK / cost;
+
+	n = n < MEASURED ? n : MEASURED;
+	n = n > MEASURED_LEAST ? n : MEASURED_LEAST;
+	*head = measure(t, false, n);
+	if (t->nsamples >= n)
+	{
+		PqHead		sampled = measure(t, true, n);
+
+		head->along = sampled.along;
+		head->kappa = sampled.kappa > head->kappa ? sampled.kappa : head->kappa;
+	}
 }
 
 void
@@ -460,5 +486,5 @@ pq_train(const ListCodeSpec *spec, float *residuals, size_t n, void *trained, vo
 	take_samples(&t, residuals, n);
 	for (int p = 0; p < spec->m; p++)
 		train_part(&t, p);
-	measure(&t, trained);
+	measure_all(&t, trained);
 }

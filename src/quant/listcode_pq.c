@@ -229,17 +229,6 @@ pq_query(const ListCode *lc, const void *v, ListQuery *query, void *scratch)
 	}
 }
 
-static void
-pq_finish(const ListQuery *query, ListTerm term, const float *a, const float *b,
-		  const uint32_t *sums, int n, float *dist, float *err)
-{
-	float		values[LISTCODE_BLOCK];
-
-	for (int i = 0; i < n; i++)
-		values[i] = (float) (int32_t) sums[i];
-	listcode_residual_scores(query, term, a, b, values, n, dist, err);
-}
-
 /*
  * Add table entries of nparts parts of `width` codes, a constant: their sums
  * do not wait for each other.
@@ -294,6 +283,6 @@ const ListMethods listcode_pq_methods = {
 	.encode = pq_encode,
 	.query = pq_query,
 	.score = pq_score,
-	.finish = pq_finish,
+	.finish = listcode_residual_finish,
 	.decode = pq_decode,
 };

@@ -119,6 +119,10 @@ extern void listcode_residual_tables(ListQuery *query, const float *entries, int
 extern void listcode_residual_scores(const ListQuery *query, ListTerm term, const float *a, const float *b,
 									 const float *sums, int n, float *dist, float *err);
 
+/* ListMethods.finish of such kinds. */
+extern void listcode_residual_finish(const ListQuery *query, ListTerm term, const float *a, const float *b,
+									 const uint32_t *sums, int n, float *dist, float *err);
+
 /* The query's dim floats, normalised for cosine. */
 static inline const float *
 listquery_values(const ListQuery *query)

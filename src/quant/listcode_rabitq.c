@@ -183,18 +183,6 @@ rabitq_score(const ListQuery *query, ListTerm term, const float *a, const float 
 	listcode_residual_scores(query, term, a, b, sums, n, dist, err);
 }
 
-/* 1 bit */
-static void
-rabitq_finish(const ListQuery *query, ListTerm term, const float *a, const float *b,
-			  const uint32_t *sums, int n, float *dist, float *err)
-{
-	float		values[LISTCODE_BLOCK];
-
-	for (int i = 0; i < n; i++)
-		values[i] = (float) (int32_t) sums[i];
-	listcode_residual_scores(query, term, a, b, values, n, dist, err);
-}
-
 static const char *
 rabitq_code_problem(const ListCode *lc, const float *factors, const uint8_t *code)
 {
@@ -236,7 +224,7 @@ const ListMethods listcode_rabitq_methods = {
 	.encode = rabitq_encode,
 	.query = rabitq_query,
 	.score = rabitq_score,
-	.finish = rabitq_finish,
+	.finish = listcode_residual_finish,
 	.code_problem = rabitq_code_problem,
 	.decode = rabitq_decode,
 };

@@ -177,3 +177,15 @@ listcode_residual_scores(const ListQuery *query, ListTerm term, const float *a, 
 
 	query->simd->residual_scores(&residual, a, b, sums, n, dist, err);
 }
+
+void
+listcode_residual_finish(const ListQuery *query, ListTerm term, const float *a, const float *b,
+						 const uint32_t *sums, int n, float *dist, float *err)
+{
+	float		values[LISTCODE_BLOCK];
+
+	/* sums are below 2^24; signed integers convert faster */
+	for (int i = 0; i < n; i++)
+		values[i] = (float) (int32_t) sums[i];
+	listcode_residual_scores(query, term, a, b, values, n, dist, err);
+}

@@ -196,27 +196,17 @@ vi_sum4(simde__m256i v0, simde__m256i v1, simde__m256i v2, simde__m256i v3, int3
 }
 
 #define LUT_PARTS 2
+#define LV simde__m256i
 
-/* lo and hi: sums of the codes in low and in high nibbles */
-typedef struct LutSum
-{
-	simde__m256i lo;
-	simde__m256i lo_odd;
-	simde__m256i hi;
-	simde__m256i hi_odd;
-} LutSum;
-
-SIMD_INLINE LutSum
-lut_zero(void)
-{
-	const simde__m256i zero = simde_mm256_setzero_si256();
-	LutSum		sum = {zero, zero, zero, zero};
-
-	return sum;
-}
+#define lv_zero() simde_mm256_setzero_si256()
+#define lv_lookup(tables, nibbles) simde_mm256_shuffle_epi8(tables, nibbles)
+#define lv_low(v) simde_mm256_and_si256(v, simde_mm256_set1_epi8(0x0f))
+#define lv_high(v) lv_low(simde_mm256_srli_epi16(v, 4))
+#define lv_add(a, b) simde_mm256_add_epi16(a, b)
+#define lv_odd(v) simde_mm256_srli_epi16(v, 8)
 
 SIMD_INLINE simde__m256i
-lut_load(const uint8_t *p, int stride, int k)
+lv_load(const uint8_t *p, int stride, int k)
 {
 	simde__m128i first = simde_mm_loadu_si128((const simde__m128i *) p);
 
@@ -228,25 +218,8 @@ lut_load(const uint8_t *p, int stride, int k)
 										simde_mm_loadu_si128((const simde__m128i *) (p + stride)), 1);
 }
 
-/* parts that are not there have tables of zeros */
-SIMD_INLINE LutSum
-lut_step(LutSum sum, const uint8_t *tables, const uint8_t *block, int stride, int k)
-{
-	const simde__m256i nibble = simde_mm256_set1_epi8(0x0f);
-	simde__m256i t = lut_load(tables, 16, k);
-	simde__m256i c = lut_load(block, stride, k);
-	simde__m256i lo = simde_mm256_shuffle_epi8(t, simde_mm256_and_si256(c, nibble));
-	simde__m256i hi = simde_mm256_shuffle_epi8(t, simde_mm256_and_si256(simde_mm256_srli_epi16(c, 4), nibble));
-
-	sum.lo = simde_mm256_add_epi16(sum.lo, lo);
-	sum.lo_odd = simde_mm256_add_epi16(sum.lo_odd, simde_mm256_srli_epi16(lo, 8));
-	sum.hi = simde_mm256_add_epi16(sum.hi, hi);
-	sum.hi_odd = simde_mm256_add_epi16(sum.hi_odd, simde_mm256_srli_epi16(hi, 8));
-	return sum;
-}
-
 SIMD_INLINE void
-lut_add_half(uint32_t *out, simde__m128i words)
+lv_widen(uint32_t *out, simde__m128i words)
 {
 	simde__m256i *at = (simde__m256i *) out;
 
@@ -254,21 +227,14 @@ lut_add_half(uint32_t *out, simde__m128i words)
 }
 
 SIMD_INLINE void
-lut_add_codes(uint32_t *out, simde__m256i all, simde__m256i odd)
+lv_add_to(uint32_t *out, simde__m256i all, simde__m256i odd)
 {
 	simde__m256i even = simde_mm256_sub_epi16(all, simde_mm256_slli_epi16(odd, 8));
 	simde__m128i e = simde_mm_add_epi16(simde_mm256_castsi256_si128(even), simde_mm256_extracti128_si256(even, 1));
 	simde__m128i o = simde_mm_add_epi16(simde_mm256_castsi256_si128(odd), simde_mm256_extracti128_si256(odd, 1));
 
-	lut_add_half(out, simde_mm_unpacklo_epi16(e, o));
-	lut_add_half(out + 8, simde_mm_unpackhi_epi16(e, o));
-}
-
-SIMD_INLINE void
-lut_add_to(uint32_t *low, uint32_t *high, LutSum sum)
-{
-	lut_add_codes(low, sum.lo, sum.lo_odd);
-	lut_add_codes(high, sum.hi, sum.hi_odd);
+	lv_widen(out, simde_mm_unpacklo_epi16(e, o));
+	lv_widen(out + 8, simde_mm_unpackhi_epi16(e, o));
 }
 
 #define VB simde__m256i

@@ -187,27 +187,17 @@ vi_sum4(__m512i v0, __m512i v1, __m512i v2, __m512i v3, int32_t *out)
 }
 
 #define LUT_PARTS 4
+#define LV __m512i
 
-/* lo and hi: sums of the codes in low and in high nibbles */
-typedef struct LutSum
-{
-	__m512i		lo;
-	__m512i		lo_odd;
-	__m512i		hi;
-	__m512i		hi_odd;
-} LutSum;
-
-SIMD_INLINE LutSum
-lut_zero(void)
-{
-	const __m512i zero = _mm512_setzero_si512();
-	LutSum		sum = {zero, zero, zero, zero};
-
-	return sum;
-}
+#define lv_zero() _mm512_setzero_si512()
+#define lv_lookup(tables, nibbles) _mm512_shuffle_epi8(tables, nibbles)
+#define lv_low(v) _mm512_and_si512(v, _mm512_set1_epi8(0x0f))
+#define lv_high(v) lv_low(_mm512_srli_epi16(v, 4))
+#define lv_add(a, b) _mm512_add_epi16(a, b)
+#define lv_odd(v) _mm512_srli_epi16(v, 8)
 
 SIMD_INLINE __m512i
-lut_load(const uint8_t *p, int stride, int k)
+lv_load(const uint8_t *p, int stride, int k)
 {
 	__m128i		first = _mm_loadu_si128((const __m128i *) p);
 	__m512i		v;
@@ -221,26 +211,9 @@ lut_load(const uint8_t *p, int stride, int k)
 	return _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *) (p + 3 * stride)), 3);
 }
 
-/* parts that are not there have tables of zeros */
-SIMD_INLINE LutSum
-lut_step(LutSum sum, const uint8_t *tables, const uint8_t *block, int stride, int k)
-{
-	const __m512i nibble = _mm512_set1_epi8(0x0f);
-	__m512i		t = lut_load(tables, 16, k);
-	__m512i		c = lut_load(block, stride, k);
-	__m512i		lo = _mm512_shuffle_epi8(t, _mm512_and_si512(c, nibble));
-	__m512i		hi = _mm512_shuffle_epi8(t, _mm512_and_si512(_mm512_srli_epi16(c, 4), nibble));
-
-	sum.lo = _mm512_add_epi16(sum.lo, lo);
-	sum.lo_odd = _mm512_add_epi16(sum.lo_odd, _mm512_srli_epi16(lo, 8));
-	sum.hi = _mm512_add_epi16(sum.hi, hi);
-	sum.hi_odd = _mm512_add_epi16(sum.hi_odd, _mm512_srli_epi16(hi, 8));
-	return sum;
-}
-
 /* 16-bit sums of the four parts of a step */
 SIMD_INLINE __m128i
-lut_quarter(__m512i v)
+lv_quarter(__m512i v)
 {
 	__m256i		half = _mm256_add_epi16(_mm512_castsi512_si256(v), _mm512_extracti32x8_epi32(v, 1));
 
@@ -248,20 +221,13 @@ lut_quarter(__m512i v)
 }
 
 SIMD_INLINE void
-lut_add_codes(uint32_t *out, __m512i all, __m512i odd)
+lv_add_to(uint32_t *out, __m512i all, __m512i odd)
 {
-	__m128i		o = lut_quarter(odd);
-	__m128i		e = _mm_sub_epi16(lut_quarter(all), _mm_slli_epi16(o, 8));
+	__m128i		o = lv_quarter(odd);
+	__m128i		e = _mm_sub_epi16(lv_quarter(all), _mm_slli_epi16(o, 8));
 	__m256i		words = _mm256_set_m128i(_mm_unpackhi_epi16(e, o), _mm_unpacklo_epi16(e, o));
 
 	_mm512_storeu_si512(out, _mm512_add_epi32(_mm512_loadu_si512(out), _mm512_cvtepu16_epi32(words)));
-}
-
-SIMD_INLINE void
-lut_add_to(uint32_t *low, uint32_t *high, LutSum sum)
-{
-	lut_add_codes(low, sum.lo, sum.lo_odd);
-	lut_add_codes(high, sum.hi, sum.hi_odd);
 }
 
 /* As on AVX2, for the first AVX-512 processors; the others have simd_vpopcnt.c. */

@@ -258,59 +258,27 @@ vi_sum4(simde__m128i v0, simde__m128i v1, simde__m128i v2, simde__m128i v3, int3
 
 /* NEON looks up sixteen bytes at once; SSE2 has nothing of the kind */
 #define LUT_PARTS 1
+#define LV uint8x16_t
 
-/* lo and hi: sums of the codes in low and in high nibbles */
-typedef struct LutSum
-{
-	uint16x8_t	lo;
-	uint16x8_t	lo_odd;
-	uint16x8_t	hi;
-	uint16x8_t	hi_odd;
-} LutSum;
-
-SIMD_INLINE LutSum
-lut_zero(void)
-{
-	const uint16x8_t zero = vdupq_n_u16(0);
-	LutSum		sum = {zero, zero, zero, zero};
-
-	return sum;
-}
-
-SIMD_INLINE LutSum
-lut_step(LutSum sum, const uint8_t *tables, const uint8_t *block, int stride, int k)
-{
-	uint8x16_t	t = vld1q_u8(tables);
-	uint8x16_t	c = vld1q_u8(block);
-	uint16x8_t	lo = vreinterpretq_u16_u8(vqtbl1q_u8(t, vandq_u8(c, vdupq_n_u8(0x0f))));
-	uint16x8_t	hi = vreinterpretq_u16_u8(vqtbl1q_u8(t, vshrq_n_u8(c, 4)));
-
-	(void) stride;
-	(void) k;
-	sum.lo = vaddq_u16(sum.lo, lo);
-	sum.lo_odd = vaddq_u16(sum.lo_odd, vshrq_n_u16(lo, 8));
-	sum.hi = vaddq_u16(sum.hi, hi);
-	sum.hi_odd = vaddq_u16(sum.hi_odd, vshrq_n_u16(hi, 8));
-	return sum;
-}
+#define lv_zero() vdupq_n_u8(0)
+#define lv_lookup(tables, nibbles) vqtbl1q_u8(tables, nibbles)
+#define lv_low(v) vandq_u8(v, vdupq_n_u8(0x0f))
+#define lv_high(v) vshrq_n_u8(v, 4)
+#define lv_add(a, b) vreinterpretq_u8_u16(vaddq_u16(vreinterpretq_u16_u8(a), vreinterpretq_u16_u8(b)))
+#define lv_odd(v) vreinterpretq_u8_u16(vshrq_n_u16(vreinterpretq_u16_u8(v), 8))
+#define lv_load(p, stride, k) ((void) (stride), (void) (k), vld1q_u8(p))
 
 SIMD_INLINE void
-lut_add_codes(uint32_t *out, uint16x8_t all, uint16x8_t odd)
+lv_add_to(uint32_t *out, uint8x16_t all, uint8x16_t odd)
 {
-	uint16x8x2_t words = vzipq_u16(vsubq_u16(all, vshlq_n_u16(odd, 8)), odd);
+	uint16x8_t	o = vreinterpretq_u16_u8(odd);
+	uint16x8x2_t words = vzipq_u16(vsubq_u16(vreinterpretq_u16_u8(all), vshlq_n_u16(o, 8)), o);
 
 	for (int i = 0; i < 2; i++)
 	{
 		vst1q_u32(out + 8 * i, vaddw_u16(vld1q_u32(out + 8 * i), vget_low_u16(words.val[i])));
 		vst1q_u32(out + 8 * i + 4, vaddw_u16(vld1q_u32(out + 8 * i + 4), vget_high_u16(words.val[i])));
 	}
-}
-
-SIMD_INLINE void
-lut_add_to(uint32_t *low, uint32_t *high, LutSum sum)
-{
-	lut_add_codes(low, sum.lo, sum.lo_odd);
-	lut_add_codes(high, sum.hi, sum.hi_odd);
 }
 
 #endif

@@ -40,12 +40,16 @@
  *	vi_sum(v) and, four at once, vi_sum4(v0, v1, v2, v3, out), of what
  *	u4_total() and u8_total() give
  *
- * Table lookup, where the level has it: LUT_PARTS parts of a block at a time.
- *	LutSum, lut_zero()
- *	lut_step(sum, tables, block, stride, k)	adds k parts, a constant that is 1 or
- *						LUT_PARTS; stride bytes of block apart, of which 16 are read
- *	lut_add_to(low, high, sum)	adds the sums of the codes in low nibbles to
- *						low[0..16), of those in high nibbles to high[0..16)
+ * Table lookup, where the level has it: LV is a vector of the bytes of
+ * LUT_PARTS parts of a block, 16 each.
+ *	lv_zero()
+ *	lv_load(p, stride, k)	16 bytes of each of k parts, stride bytes apart, k a
+ *						constant that is 1 or LUT_PARTS; zero in the others
+ *	lv_lookup(tables, nibbles)	each part's bytes in its table
+ *	lv_low(v) lv_high(v)	the nibbles of each byte
+ *	lv_add(a, b) lv_odd(v)	16-bit sums; the odd bytes of v as such
+ *	lv_add_to(out, all, odd)	adds to out[0..16) the sums of all parts, from
+ *						those of 16 bits and those of odd bytes alone
  *
  * Bits: those of bits_impl.h.
  */
@@ -486,6 +490,31 @@ KERNEL(dot_u8s16_batch) (const int16_t *query, const uint8_t *const *codes, int 
 
 #ifdef LUT_PARTS
 
+/* Of the codes in low and in high nibbles. */
+typedef struct LutSum
+{
+	LV			low;
+	LV			low_odd;
+	LV			high;
+	LV			high_odd;
+} LutSum;
+
+/* Parts that are not there have tables of zeros. */
+SIMD_INLINE LutSum
+lut_step(LutSum sum, const uint8_t *tables, const uint8_t *block, int stride, int k)
+{
+	LV			t = lv_load(tables, 16, k);
+	LV			c = lv_load(block, stride, k);
+	LV			low = lv_lookup(t, lv_low(c));
+	LV			high = lv_lookup(t, lv_high(c));
+
+	sum.low = lv_add(sum.low, low);
+	sum.low_odd = lv_add(sum.low_odd, lv_odd(low));
+	sum.high = lv_add(sum.high, high);
+	sum.high_odd = lv_add(sum.high_odd, lv_odd(high));
+	return sum;
+}
+
 /* stride: bytes of a part in the block, 16 wherever that is a constant */
 SIMD_INLINE void
 lut_block(const uint8_t *tables, const uint8_t *block, int nparts, int stride, uint32_t *low, uint32_t *high)
@@ -495,14 +524,15 @@ lut_block(const uint8_t *tables, const uint8_t *block, int nparts, int stride, u
 		int			n = min_int(nparts - first, LUT_RUN);
 		const uint8_t *t = tables + 16 * (size_t) first;
 		const uint8_t *c = block + (size_t) stride * (size_t) first;
-		LutSum		sum = lut_zero();
+		LutSum		sum = {lv_zero(), lv_zero(), lv_zero(), lv_zero()};
 		int			p = 0;
 
 		for (; p <= n - LUT_PARTS; p += LUT_PARTS)
 			sum = lut_step(sum, t + 16 * p, c + stride * p, stride, LUT_PARTS);
 		for (; p < n; p++)
 			sum = lut_step(sum, t + 16 * p, c + stride * p, stride, 1);
-		lut_add_to(low, high, sum);
+		lv_add_to(low, sum.low, sum.low_odd);
+		lv_add_to(high, sum.high, sum.high_odd);
 	}
 }
 

@@ -19,11 +19,13 @@ use VecidxTest;
 
 my $BLOCK = 8192;
 my $SPECIAL = $BLOCK - 16;
-my $rounds = $ENV{VECIDX_DAMAGE_ROUNDS} // 10;
+my $rounds = $ENV{VECIDX_DAMAGE_ROUNDS} // 6;
 my $seed = $ENV{VECIDX_DAMAGE_SEED} // 1;
 
 # On disk: src/index/page.h.
-my %KIND = (meta => 1, centre => 2, code => 3, adjacency => 4, extra => 5);
+my %KIND = (
+	meta => 1, centre => 2, code => 3, adjacency => 4, extra => 5,
+	trained => 6, directory => 7, centroid => 8, list => 9);
 
 # What may be answered.  XX002: vecidx found damage; XX001: PostgreSQL did, in
 # a page that it could not read; 0A000: the damage looks like another format
@@ -316,6 +318,144 @@ sub truncated_file
 	return ("file cut from $n to $keep blocks", 1);
 }
 
+# ---- The same for inverted lists (src/ivf/ivf_page.h) ----
+
+# a place of the directory: [block, place of the entry in the file]
+sub some_entry
+{
+	my $file = shift;
+	my $block = pick(blocks_of($file, 'directory'));
+	my ($size, $n) = unpack('V v', substr($$file, 24 + 48, 6));
+	my @used = grep { unpack('V', substr($$file, $block * $BLOCK + 24 + $_ * $size + 24, 4)) == 1 } 0 .. $n - 1;
+
+	return unless @used;
+	return ($block, $block * $BLOCK + 24 + pick(@used) * $size);
+}
+
+# a segment: [block, offset number, place in the file]
+sub some_segment
+{
+	my $file = shift;
+	my $block = pick(blocks_of($file, 'list'));
+	my @items = items($file, $block);
+	return unless @items;
+	my $item = pick(@items);
+
+	return ($block, @$item);
+}
+
+# first and last segment, generation, counts, state, norm, changed
+sub entry_field
+{
+	my $file = shift;
+	my ($block, $at) = some_entry($file) or return;
+	my $field = 2 * rnd(20);
+
+	substr($$file, $at + $field, 2) = pack('v', pick(0, 1, 2, 0xFFFF, rnd(65536)));
+	return "block $block: an entry's bytes from $field";
+}
+
+# a chain that begins on a page of another kind
+sub entry_astray
+{
+	my $file = shift;
+	my ($block, $at) = some_entry($file) or return;
+	my $to = pick(0, $block, 1);
+
+	substr($$file, $at, 6) = item_pointer($to, 1 + rnd(3));
+	return ("block $block: a list begins in block $to", 1);
+}
+
+sub segment_header
+{
+	my $file = shift;
+	my ($block, $item, $at) = some_segment($file) or return;
+	my $field = 2 * rnd(12);
+
+	substr($$file, $at + $field, 2) = pack('v', pick(0, 1, 2, 3, 0xFFFF, rnd(65536), rnd(200)));
+	return "block $block item $item: bytes from $field";
+}
+
+# Segments of one list lead in a ring.
+sub segment_ring
+{
+	my $file = shift;
+	my %lists;
+
+	for my $block (blocks_of($file, 'list'))
+	{
+		for my $item (items($file, $block))
+		{
+			my ($list, $generation) = unpack('V V', substr($$file, $item->[1], 8));
+			push @{ $lists{"$list $generation"} }, [ $block, @$item ];
+		}
+	}
+	my @chains = map { $lists{$_} } sort keys %lists;
+	return unless @chains;
+	my $chain = pick(@chains);
+	my ($from, $to) = (pick(@$chain), pick(@$chain));
+
+	substr($$file, $from->[2] + 8, 6) = item_pointer($to->[0], $to->[1]);
+	return "segment ($from->[0],$from->[1]) of " . @$chain . " leads to ($to->[0],$to->[1])";
+}
+
+# codes, factors and TIDs
+sub segment_contents
+{
+	my $file = shift;
+	my ($block, $item, $at, $length) = some_segment($file) or return;
+	my $n = 1 + rnd(32);
+	my $from = 24 + rnd($length - 24 - $n);
+
+	substr($$file, $at + $from, $n) = rnd(2) ? pack('C*', map { rnd(256) } 1 .. $n) : "\xFF" x $n;
+	return "block $block item $item: $n bytes from $from";
+}
+
+sub list_line_pointer
+{
+	my $file = shift;
+	my ($block, $item) = some_segment($file) or return;
+
+	substr($$file, $block * $BLOCK + 24 + 4 * ($item - 1), 4) =
+	  pick(pack('V', wild()), pack('V', rnd($BLOCK) | 1 << 15 | rnd(2000) << 17), "\0\0\0\0");
+	return "block $block: line pointer $item";
+}
+
+sub ivf_meta_field
+{
+	my $file = shift;
+	# options and sizes, extents, what is pending
+	my $at = pick(4 * rnd(22), 88 + 4 * rnd(20), 2096 + 4 * rnd(12));
+
+	substr($$file, 24 + $at, 4) = pack('V', wild());
+	return "metapage: field at $at";
+}
+
+# values that no vector has, in centroids and in what was learned
+sub not_finite
+{
+	my $file = shift;
+	my @blocks = map { blocks_of($file, $_) } qw(trained centroid);
+	return unless @blocks;
+	my $block = pick(@blocks);
+
+	substr($$file, $block * $BLOCK + 24 + 4 * rnd(20), 4) = pack('V', pick(0x7F800000, 0xFF800000, 0x7FC00000));
+	return "block $block: a value is not finite";
+}
+
+# A list page may hold nothing, or only what is left over: then nobody misses it.
+sub perhaps_unseen
+{
+	my $mutation = shift;
+	return sub { my ($what) = $mutation->(@_); return $what; };
+}
+
+my @IVF_MUTATIONS = (
+	\&random_bytes, \&random_page, \&bit_flip,
+	map({ perhaps_unseen($_) } \&zeroed_page, \&swapped_pages, \&copied_page, \&truncated_file),
+	\&entry_field, \&entry_field, \&entry_astray, \&segment_header, \&segment_header, \&segment_ring, \&segment_contents,
+	\&list_line_pointer, \&page_header, \&special_area, \&ivf_meta_field, \&not_finite);
+
 my @MUTATIONS = (
 	\&random_bytes, \&random_page, \&bit_flip, \&zeroed_page, \&swapped_pages, \&copied_page,
 	\&wrong_links, \&impossible_link, \&adjacency_header, \&ring, \&ring, \&item_bytes, \&line_pointer,
@@ -342,16 +482,26 @@ $node->safe_psql(
 
 # Every page kind and list has something in it: links above level 0, chains of
 # TIDs in several chunks, free nodes, extents that were added.
-my %DENSE = (pool => 'pool', type => 'vector(40)', opclass => 'vector_l2_ops', last => 40);
+my %DENSE = (am => 'hnsw', mutations => \@MUTATIONS, pool => 'pool', type => 'vector(40)', opclass => 'vector_l2_ops', last => 40);
+my %LISTS = (%DENSE, mutations => \@IVF_MUTATIONS);
 my @KINDS = (
 	{ %DENSE, name => 'none', options => 'm = 4, quantizer = none' },
 	{ %DENSE, name => 'rabitq4', options => 'm = 3, quantizer = rabitq4' },
 	{ %DENSE, name => 'sq8', options => 'm = 8, quantizer = sq8' },
-	{ name => 'sparse', pool => 'sparse_pool', type => 'sparsevec(3000)', opclass => 'sparsevec_l2_ops', last => 3000, options => 'm = 4' });
+	{ name => 'sparse', am => 'hnsw', mutations => \@MUTATIONS, pool => 'sparse_pool', type => 'sparsevec(3000)', opclass => 'sparsevec_l2_ops', last => 3000, options => 'm = 4' });
+my @IVF_KINDS = (
+	{ %LISTS, name => 'flat', am => 'ivfflat', options => 'lists = 12' },
+	{ %LISTS, name => 'rabitq', am => 'ivfpq', options => 'lists = 6' },
+	{ %LISTS, name => 'pq', am => 'ivfpq', options => 'lists = 5, quantizer = pq, bits = 4' },
+	{ %LISTS, name => 'bit1', am => 'ivfpq', options => 'lists = 12, bits = 1' });
+my @kinds = (
+	map({ $KINDS[ $_ % @KINDS ] } 0 .. $#MUTATIONS),
+	map({ $IVF_KINDS[ $_ % @IVF_KINDS ] } 0 .. $#IVF_MUTATIONS));
 my @victims;
-for my $i (0 .. $#MUTATIONS)
+my %seen_kind;
+for my $i (0 .. $#kinds)
 {
-	my $kind = $KINDS[ $i % @KINDS ];
+	my $kind = $kinds[$i];
 	my %v = (name => "v$i", kind => $kind);
 	my $pool = $kind->{pool};
 	my $query = $v{query} = $node->safe_psql('postgres', "SELECT v FROM $pool WHERE id = 77");
@@ -360,14 +510,14 @@ for my $i (0 .. $#MUTATIONS)
 		'postgres', "
 		CREATE TABLE v$i AS SELECT id, v FROM $pool WHERE id <= 400;
 		ALTER TABLE v$i ALTER v TYPE $kind->{type};
-		CREATE INDEX v${i}_idx ON v$i USING hnsw (v $kind->{opclass}) WITH ($kind->{options});
+		CREATE INDEX v${i}_idx ON v$i USING $kind->{am} (v $kind->{opclass}) WITH ($kind->{options});
 		INSERT INTO v$i SELECT id, v FROM $pool WHERE id > 400;
 		INSERT INTO v$i SELECT 1000 + i, '$query' FROM generate_series(1, 150) i;
 		INSERT INTO v$i SELECT 2000 + i % 40, v FROM $pool, generate_series(1, 10) i WHERE id BETWEEN 1 AND 20;
 		DELETE FROM v$i WHERE id BETWEEN 300 AND 340;");
 	$node->safe_psql('postgres', "VACUUM v$i");
 	is($node->safe_psql('postgres', "SELECT * FROM vecidx_check('v${i}_idx', true)"), '', "v$i is sound")
-	  if $i < @KINDS;
+	  unless $seen_kind{ $kind->{name} }++;
 	$v{index} = $node->data_dir . '/' . $node->safe_psql('postgres', "SELECT pg_relation_filepath('v${i}_idx')");
 	# the table, its TOAST table, and the index of that
 	$v{relations} = [
@@ -422,7 +572,8 @@ for my $round (1 .. $rounds)
 		put_file($_, $v->{files}{$_}) for sort keys %{ $v->{files} };
 
 		# quantizers and mutations meet anew each round
-		($what, $seen) = $MUTATIONS[ ($i + $round) % @MUTATIONS ]->(\$contents) until defined $what;
+		my $mutations = $v->{kind}{mutations};
+		($what, $seen) = $mutations->[ ($i + $round) % @$mutations ]->(\$contents) until defined $what;
 		$applied{$what} = 1;
 		put_file($v->{index}, $contents);
 		@$v{qw(what seen changed)} = ($what, $seen, $contents ne $v->{files}{ $v->{index} });
@@ -442,6 +593,7 @@ for my $round (1 .. $rounds)
 				\\set VERBOSITY verbose
 				SET statement_timeout = '20s';
 				SET enable_seqscan = off;
+				SET ivfflat.probes = 3;
 				SELECT 'check ' || count(*) FROM vecidx_check('${name}_idx', true);
 				SELECT count(*) FROM (SELECT id FROM $name ORDER BY v <-> '$query' LIMIT 10) s;
 				SELECT count(*) FROM (SELECT id FROM $name ORDER BY v <-> (SELECT v FROM $pool WHERE id = 321) LIMIT 300) s;

@@ -226,7 +226,7 @@ hnsw_select_init(HnswSelect *select, HnswStore *store, MemoryContext context)
 		(store->quantizer->metric == METRIC_L2 || store->quantizer->metric == METRIC_COSINE))
 	{
 		select->slack = SLACK;
-		select->offers = store->m + store->m / 4;
+		select->offers = store->m + store->m / 2;
 		select->sparing = true;
 	}
 	select->code = MemoryContextAllocZero(context, store->quantizer->code_size + SIMD_SLACK);

@@ -79,6 +79,26 @@ def search(args, targets, queries, truth):
                     for n in args.clients}
 
 
+def search_cold(args, srv, targets, queries, goal):
+    """Rates right after a restart, with the effort that just reached the recall: each page has to be read when it is
+    first wanted.  Several times, as this cannot go on for long."""
+    chosen = []
+    for t in targets:
+        reached = [p for p in t.out["points"] if p["recall"] >= goal]
+        if reached:
+            chosen.append((t, min(p["effort"] for p in reached), []))
+        else:
+            say(f"{t.label}: recall {goal:g} is not reached, nothing to measure cold")
+    for n in range(args.rounds):
+        for t, effort, runs in chosen:
+            srv.cool()
+            runs.append(t.speed(t.search_sql, len(queries), effort, args.clients[0]))
+            say(f"cold, round {n + 1} of {args.rounds}: {t.label} {effort} {runs[-1]['qps']:.0f}/s")
+    for t, effort, runs in chosen:
+        t.out["cold"] = {"recall_goal": goal, "effort": effort, "seconds": args.seconds,
+                         **{key: statistics.median(run[key] for run in runs) for key in ("qps", "p50_ms", "p99_ms")}}
+
+
 def summary(point):
     runs = point["runs"]
     rates = [run["qps"] for run in runs]
@@ -105,6 +125,8 @@ def measure(args, srv, result):
         for t in targets:
             t.out["builds"].append(t.build("base", len(base), workers))
     search(args, targets, queries, truth)
+    if args.cold:
+        search_cold(args, srv, targets, queries, args.cold)
     if args.inserts or args.updates:
         for t in targets:
             held = t.prepare_writes(base, args.inserts)
@@ -145,6 +167,15 @@ def search_rows(result):
             rows.append([f"{clients_text(n)} : {clients_text(counts[0])} at {goal:.2f}",
                          *[ratio(at(t, n, goal), at(t, counts[0], goal)) for t in targets], *["" for _ in targets[1:]]])
     return rows
+
+
+def cold_rows(result):
+    targets = result["targets"]
+    if not any("cold" in t for t in targets):
+        return []
+    goal = next(t["cold"]["recall_goal"] for t in targets if "cold" in t)
+    return [both(f"after a restart with cold caches, at {goal:.2f}: {title}", [t["cold"][key] if "cold" in t else None for t in targets], form, less)
+            for title, key, form, less in (("queries/s", "qps", "{:.0f}", False), ("p99 ms", "p99_ms", "{:.1f}", True))]
 
 
 def write_rows(result, kind, title):
@@ -194,6 +225,7 @@ def report(result):
     rows.append(both("index: MiB", [mib(t["builds"][-1]["bytes"]) for t in targets], "{:.1f}", True))
     rows.append(both("build, WAL bytes a row", [t["builds"][-1]["wal_bytes_per_row"] for t in targets], "{:.0f}", True))
     rows += search_rows(result)
+    rows += cold_rows(result)
     rows += write_rows(result, "inserts", "inserts")
     rows += write_rows(result, "updates", "updates")
     rows += vacuum_rows(result)
@@ -230,6 +262,9 @@ def arguments():
     what.add_argument("--seconds", type=int, default=5, help="of each pgbench run (default 5)")
     what.add_argument("--rounds", type=int, default=3, help="pgbench runs of each point; the median counts (default 3)")
     what.add_argument("--buffers", action="store_true", help="buffer accesses of the index scan, by EXPLAIN")
+    what.add_argument("--cold", type=float, default=0, metavar="RECALL",
+                      help="also restart the server with cold caches and measure the first seconds, with the effort that reaches this recall; "
+                           "choose --shared-buffers for how much of the data is to fit (private cluster)")
     what.add_argument("--inserts", type=int, default=0, metavar="N",
                       help="time single-row inserts: N with full_page_writes and N without for each number of clients, into a second "
                            "table that lacks these rows")
@@ -243,6 +278,8 @@ def arguments():
     for name in ("inserts", "updates"):
         if 0 < getattr(args, name) < max(args.clients):
             p.error(f"--{name} has to be at least the number of clients")
+    if not 0 <= args.cold <= 1 or (args.cold and (args.dsn or args.socket)):
+        p.error("--cold takes a recall, and a private cluster, which it restarts")
     if not 0 <= args.vacuum < 1:
         p.error("--vacuum is a share of the rows, from 0 to less than 1")
     return args

@@ -110,11 +110,19 @@ class Server:
         try:
             if not self.pgbench or not os.path.exists(self.pgbench):
                 raise RuntimeError("pgbench is not in PATH, nor beside --pg-config; on Debian it is in the package postgresql-15 (or another version)")
-            self.admin = psycopg2.connect(make_dsn(self.dsn, dbname=parse_dsn(self.dsn).get("dbname", "postgres")))
+            self.connect_admin()
         except BaseException:
             self.close_cluster()
             raise
+
+    def connect_admin(self):
+        self.admin = psycopg2.connect(make_dsn(self.dsn, dbname=parse_dsn(self.dsn).get("dbname", "postgres")))
         self.admin.autocommit = True
+
+    def cool(self):
+        self.admin.close()
+        self.cluster.cool()
+        self.connect_admin()
 
     def beside_pg_config(self, program):
         try:
@@ -243,6 +251,21 @@ class Cluster:
         # fields 16 and 17 of proc(5): cutime and cstime
         return (int(after_name[13]) + int(after_name[14])) / os.sysconf("SC_CLK_TCK")
 
+    def cool(self):
+        """Restart with nothing in memory: neither in shared_buffers nor, as far as the system lets go of them, in its file cache."""
+        self.run("pg_ctl", "-D", self.data, "-m", "fast", "-w", "stop")
+        self.running = False
+        for folder, _, files in os.walk(os.path.join(self.data, "base")):
+            for name in files:
+                file = os.open(os.path.join(folder, name), os.O_RDONLY)
+                try:
+                    os.fsync(file)
+                    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+                finally:
+                    os.close(file)
+        self.run("pg_ctl", "-D", self.data, "-l", self.log, "-w", "start")
+        self.running = True
+
     def close(self, keep):
         if keep and self.running:
             say(f"kept: {self.dsn}; stop it with {self.bindir}/pg_ctl -D {self.data} stop")
@@ -265,7 +288,7 @@ class Target:
 
     def __init__(self, text, args, server):
         self.label, self.args, self.pgbench, self.cluster = text, args, server.pgbench, server.cluster
-        self.admin = server.admin
+        self.server = server
         self.extension, self.method, rest = split_target(text)
         pairs = [part.partition("=") for part in rest]
         self.knob = KNOBS[self.method]
@@ -344,7 +367,7 @@ class Target:
     # ------------------------------------------------ load and build
 
     def load(self, base, queries):
-        with self.admin.cursor() as cur:
+        with self.server.admin.cursor() as cur:
             cur.execute(f"DROP DATABASE IF EXISTS {self.database}")
             cur.execute(f"CREATE DATABASE {self.database}")
         element = TYPES[self.args.type]

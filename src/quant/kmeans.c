@@ -33,7 +33,7 @@
 
 /*
  * Under inner product a centroid is as long as its samples' projections on it
- * are, at so many standard deviations above the mean.
+ * are, at so many standard deviations above the mean (README).
  */
 #define LENGTH_DEVIATIONS 1.5
 

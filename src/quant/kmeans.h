@@ -76,18 +76,18 @@ extern void kmeans_progress(const KMeans *km, int *done, int *of);
 /*
  * When finished: how many centroids there are (k, or fewer where the sample
  * has fewer different vectors; 0 without samples), the centroids themselves,
- * and for each sample the number of its centroid.  They stay in the block.
+ * and for each sample the number of its centroid, the nearest (inner product:
+ * by direction).  They stay in the block.
  */
 extern int	kmeans_count(const KMeans *km);
 extern const void *kmeans_centroids(const KMeans *km);
 extern const uint32_t *kmeans_assigned(const KMeans *km);
 
 /*
- * By which metric rows are put into lists (a RouteSpec's metric), and by which
- * a query's lists are ordered.  They differ under inner product: rows go to
- * lists by direction, and a centroid's length says how large the products of
- * its rows are.  Under cosine centroids have length 1, and inner product and L2
- * order them alike.
+ * By which metric vectors are put into lists (a RouteSpec's), and by which a
+ * query's lists are ordered.  They differ under inner product: there a
+ * centroid's length says how large the products of its rows are.  Under cosine
+ * centroids and vectors have length 1, and L2 orders them as the angle does.
  */
 extern Metric kmeans_route_metric(Metric metric);
 extern Metric kmeans_probe_metric(Metric metric);

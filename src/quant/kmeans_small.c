@@ -21,15 +21,15 @@ typedef void (*BatchKernel) (const float *query, const float *const *vecs, int n
 typedef struct Rule
 {
 	Metric		rows;			/* how rows are put into lists */
-	Metric		inner;			/* how samples are during training: the same, cheaper */
+	Metric		inner;			/* how samples are, during training */
 	bool		unit_samples;	/* samples count by their direction alone */
 	bool		unit_centroids; /* centroids have length 1 */
 } Rule;
 
 static const Rule rules[METRIC_COUNT] = {
 	[METRIC_L2] = {METRIC_L2, METRIC_L2, false, false},
-	[METRIC_IP] = {METRIC_COSINE, METRIC_IP, true, true},
-	[METRIC_COSINE] = {METRIC_IP, METRIC_IP, false, true},
+	[METRIC_IP] = {METRIC_L2, METRIC_IP, true, true},
+	[METRIC_COSINE] = {METRIC_L2, METRIC_IP, false, true},
 	[METRIC_L1] = {METRIC_L1, METRIC_L1, false, false},
 	[METRIC_HAMMING] = {METRIC_HAMMING, METRIC_HAMMING, false, false},
 	[METRIC_JACCARD] = {METRIC_JACCARD, METRIC_JACCARD, false, false},
@@ -44,7 +44,7 @@ kmeans_route_metric(Metric metric)
 Metric
 kmeans_probe_metric(Metric metric)
 {
-	return metric == METRIC_COSINE ? METRIC_IP : metric;
+	return metric == METRIC_COSINE ? METRIC_L2 : metric;
 }
 
 Metric

@@ -359,7 +359,8 @@ ivf_route_begin(IvfRoute *route, Relation index, const void *elements, bool prob
 		}
 		ivf->rows = rows;
 		ivf->used_lists = (uint32) route->lists.n;
-		if (!probe)
+		/* none at all: the only one has just become several, behind those that were known */
+		if (!probe && route->lists.n > 0)
 			return true;
 		/* a query must see all lists as they were together, or rows that move may be missed */
 		if (!ivf_index_refresh(ivf, index))

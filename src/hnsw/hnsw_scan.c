@@ -104,6 +104,8 @@ typedef struct HnswScan
 	double		returned_dist;	/* farthest returned, -inf at first */
 	NodeSet		handed;			/* results of the graph search in `pending` or fetched */
 	double		margin;			/* farther rows may not be returned yet */
+	double		fallen_margin;	/* what that could be but for what fell out of the results */
+	float		fallen_error;	/* by which that may be nearer than estimated */
 	double		radius;			/* farther rows are not wanted */
 	double		reach;			/* nor nodes whose estimates are farther, by their errors */
 	float		largest_err;	/* of estimates in the results so far */
@@ -395,13 +397,14 @@ kth_smallest(float *values, size_t n, size_t k)
 }
 
 /*
- * Hand over the graph search's results.  Among the farther half many rows are
+ * Hand over the graph search's results.  Among the farther ones many rows are
  * missing that a wider search finds, and those would come late: so where a
- * wider search may follow, rows are returned as far as the nearer half goes.
- * Nor are they where estimates are too coarse to tell the results from what
- * fell out (many vectors close together, far from the centre): what fell out
- * may be nearer by its error.  That widens a search only so far, or vectors
- * that codes cannot tell apart at all would make it a scan of the table.
+ * wider search may follow, rows are returned as far as the nearer ones go.
+ * Three fifths of the first round, so that who asks for half of ef_search has
+ * one round; half of those that follow.
+ *
+ * And not where estimates are too coarse to tell the results from what fell
+ * out: that may be nearer by its error.  hand_over_fallen() settles it.
  */
 static void
 hand_over_results(HnswScan *so)
@@ -419,7 +422,9 @@ hand_over_results(HnswScan *so)
 	for (size_t i = 0; i < results->n; i++)
 		so->distances[i] = scored_dist(results->items[i]);
 	if (results->n > 0)
-		so->margin = kth_smallest(so->distances, results->n, (results->n - 1) / 2);
+		so->margin = kth_smallest(so->distances, results->n,
+								  so->ef == hnsw_ef_search ? (results->n - 1) * 3 / 5 : (results->n - 1) / 2);
+	so->fallen_margin = so->margin;
 	if (results->n >= (size_t) so->ef && so->ef < hnsw_ef_search * COARSE_WIDENING)
 	{
 		uint32		farthest = scored_number(results->items[0]);
@@ -427,8 +432,48 @@ hand_over_results(HnswScan *so)
 		float		err;
 
 		so->store.store.score(&so->store.store, so->query, &farthest, 1, &dist, &err);
-		so->margin = Min(so->margin, lower_bound(so, dist, err));
+		so->fallen_error = dist - lower_bound(so, dist, err);
+		so->margin = Min(so->margin, dist - so->fallen_error);
 	}
+}
+
+/*
+ * Rows are wanted from where what fell out of the results may be nearer by its
+ * error.  Hand over that as well, if it is little; then the margin is what the
+ * results allow.  False if it is much, as of many vectors close together, far
+ * from the centre: then a wider search has to tell.  (That widens a search only so
+ * far, or vectors that codes cannot tell apart at all would make it a scan of
+ * the table.)
+ */
+static bool
+hand_over_fallen(HnswScan *so)
+{
+	ScoredArray *fallen = &so->search.discarded;
+	ScoredNode	limit;
+	size_t		n = 0;
+
+	if (so->margin >= so->fallen_margin)
+		return false;
+	limit = scored_node((float) so->fallen_margin + so->fallen_error, HNSW_INVALID_NODE);
+	for (size_t i = 0; i < fallen->n; i++)
+		n += fallen->items[i] < limit;
+	if (n > so->search.results.n)
+		return false;
+	/* those to the front: in what order the others stand does not matter */
+	n = 0;
+	for (size_t i = 0; i < fallen->n; i++)
+	{
+		ScoredNode	s = fallen->items[i];
+
+		if (s < limit)
+		{
+			fallen->items[i] = fallen->items[n];
+			fallen->items[n++] = s;
+		}
+	}
+	(void) hand_over(so, fallen->items, n, true);
+	so->margin = so->fallen_margin;
+	return true;
 }
 
 /* The query in the quantizer's form, or none where no distance is defined. */
@@ -555,6 +600,8 @@ graph_round(HnswScan *so)
 		finish_graph(so);
 		return;
 	}
+	if (hand_over_fallen(so))
+		return;
 	if (so->search.nscored > hnsw_node_limit(so->hnsw) / LINEAR_SHARE ||
 		(double) scan_memory(so) > memory_budget())
 	{

@@ -77,7 +77,10 @@ struct HnswStore
 	 */
 	int			(*neighbours) (HnswStore *store, uint32 node, uint32 *nodes);
 
-	/* Score up to HNSW_MAX_LINKS_ANY + 1 nodes; err may be NULL. */
+	/* Bring nodes' codes nearer: they are scored soon. */
+	void		(*prefetch_codes) (HnswStore *store, const uint32 *nodes, int n);
+
+	/* Score up to HNSW_MAX_LINKS_ANY + 1 nodes, asked for before by prefetch_codes; err may be NULL. */
 	void		(*score) (HnswStore *store, const QuantQuery *query, const uint32 *nodes, int n,
 						  float *dist, float *err);
 
@@ -116,6 +119,14 @@ struct HnswStore
 	 */
 	void		(*replace_many) (HnswStore *store, HnswListChange *changes, int n);
 };
+
+/* Score nodes whose codes nobody has asked for yet. */
+static inline void
+hnsw_score(HnswStore *store, const QuantQuery *query, const uint32 *nodes, int n, float *dist, float *err)
+{
+	store->prefetch_codes(store, nodes, n);
+	store->score(store, query, nodes, n, dist, err);
+}
 
 /* State of one search; reused from level to level and query to query. */
 typedef struct HnswSearch

@@ -129,6 +129,23 @@ score_wide(HnswDiskStore *store, const QuantQuery *query, const uint32 *nodes, i
 }
 
 static void
+disk_prefetch_codes(HnswStore *base, const uint32 *nodes, int n)
+{
+	HnswIndex  *hnsw = ((HnswDiskStore *) base)->hnsw;
+	uint64		limit = hnsw_node_limit(hnsw);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (likely(nodes[i] < limit))
+		{
+			RecordRef	ref = locate_code(hnsw, nodes[i]);
+
+			pagemem_prefetch(ref.slot, ref.offset, hnsw->code_size);
+		}
+	}
+}
+
+static void
 disk_score(HnswStore *base, const QuantQuery *query, const uint32 *nodes, int n,
 		   float *dist, float *err)
 {
@@ -161,10 +178,6 @@ disk_score(HnswStore *base, const QuantQuery *query, const uint32 *nodes, int n,
 		refs[i] = locate_code(hnsw, nodes[i]);
 		/* pinning another record of this page may change what the slot remembers */
 		refs[i].peeked = *refs[i].slot;
-		pagemem_prefetch(&refs[i].peeked, refs[i].offset, hnsw->code_size);
-	}
-	for (int i = 0; i < n; i++)
-	{
 		if (likely(refs[i].peeked.buffer > 0))
 			records[i] = (const uint8 *) BufferGetBlock(refs[i].peeked.buffer) + refs[i].offset;
 		else
@@ -1592,6 +1605,7 @@ hnsw_disk_store_init(HnswDiskStore *store, Relation index, HnswIndex *hnsw,
 	store->store.get_links = disk_get_links;
 	store->store.neighbours = disk_neighbours;
 	store->store.prefetch_links = disk_prefetch_links;
+	store->store.prefetch_codes = disk_prefetch_codes;
 	store->store.score = disk_score;
 	store->store.get_code = disk_get_code;
 	store->store.node_limit = disk_node_limit;

@@ -27,6 +27,9 @@
 #define SLACK 1.05f
 #define SLACK_MIN_M 12
 
+/* Nodes that a search expands at once. */
+#define EXPAND_WIDTH 2
+
 /* Candidates of a selection that need no allocation. */
 #define HNSW_SELECT_CANDIDATES 1024
 
@@ -58,7 +61,7 @@ hnsw_search_descend(HnswSearch *search, uint32 entry, int from, int to)
 	float		best_dist;
 	float		dist[HNSW_MAX_LINKS_ANY];
 
-	store->score(store, search->query, &entry, 1, &best_dist, NULL);
+	hnsw_score(store, search->query, &entry, 1, &best_dist, NULL);
 	search->nscored++;
 
 	for (int level = from; level > to; level--)
@@ -72,7 +75,7 @@ hnsw_search_descend(HnswSearch *search, uint32 entry, int from, int to)
 			store->get_links(store, best, level, &links);
 			if (links.n == 0)
 				break;
-			store->score(store, search->query, links.nodes, links.n, dist, NULL);
+			hnsw_score(store, search->query, links.nodes, links.n, dist, NULL);
 			search->nscored += links.n;
 			for (int i = 0; i < links.n; i++)
 			{
@@ -127,43 +130,65 @@ consider(HnswSearch *search, const uint32 *nodes, const float *dist, int n, size
 	}
 }
 
-/* Expand the frontier until nothing in it can improve the results. */
+/*
+ * Whether the search of a level is over: nothing in the frontier can improve
+ * the results.  What is just as near as their farthest may lead to what is
+ * nearer: codes of few bits have many equal distances.
+ */
+static inline bool
+search_done(const HnswSearch *search, size_t ef)
+{
+	float		next;
+
+	if (search->frontier.n == 0)
+		return true;
+	next = scored_dist(search->frontier.items[0]);
+	return (search->results.n >= ef && next > scored_dist(search->results.items[0])) || next == search->enough;
+}
+
+/*
+ * Expand the frontier until nothing in it can improve the results.  Not the
+ * nearest node alone at a time, but the nearest two: while the codes of one's
+ * neighbours come from memory the other's links are read.
+ */
 static void
 expand(HnswSearch *search, int level, int ef)
 {
 	HnswStore  *store = search->store;
-	float		dist[HNSW_MAX_LINKS_ANY];
+	ScoredArray *frontier = &search->frontier;
+	uint32		nodes[EXPAND_WIDTH * HNSW_MAX_LINKS_ANY];
+	float		dist[EXPAND_WIDTH * HNSW_MAX_LINKS_ANY];
 
-	while (search->frontier.n > 0)
+	while (!search_done(search, ef))
 	{
-		HnswLinks	links;
-		uint32	   *nodes = links.nodes;
-		uint32		node;
-		int			n;
-
-		/* what is just as near may lead to what is nearer: codes of few bits have many equal distances */
-		if (search->results.n >= (size_t) ef &&
-			scored_dist(search->frontier.items[0]) > scored_dist(search->results.items[0]))
-			break;
-		if (scored_dist(search->frontier.items[0]) == search->enough)
-			break;
-		node = scored_number(scored_nearest_pop(&search->frontier));
+		int			n = 0;
 
 		CHECK_FOR_INTERRUPTS();
-		if (level == 0)
-			n = store->neighbours(store, node, nodes);
-		else
+		for (int i = 0; i < EXPAND_WIDTH && !search_done(search, ef); i++)
 		{
-			(void) store->get_links(store, node, level, &links);
-			n = links.n;
+			uint32		node = scored_number(scored_nearest_pop(frontier));
+			int			found;
+
+			if (level == 0)
+				found = store->neighbours(store, node, nodes + n);
+			else
+			{
+				HnswLinks	links;
+
+				(void) store->get_links(store, node, level, &links);
+				memcpy(nodes + n, links.nodes, sizeof(uint32) * links.n);
+				found = links.n;
+			}
+			found = nodeset_filter(&search->visited, nodes + n, found);
+			store->prefetch_codes(store, nodes + n, found);
+			n += found;
 		}
-		n = nodeset_filter(&search->visited, nodes, n);
-		/* unless something nearer turns up now, this one is next */
-		if (search->frontier.n > 0 && level == 0)
-			store->prefetch_links(store, scored_number(search->frontier.items[0]));
-		if (n == 0)
-			continue;
-		store->score(store, search->query, nodes, n, dist, NULL);
+		/* unless something nearer turns up now, these are next */
+		if (level == 0)
+			for (size_t i = 0; i < Min((size_t) EXPAND_WIDTH, frontier->n); i++)
+				store->prefetch_links(store, scored_number(frontier->items[i]));
+		for (int first = 0; first < n; first += HNSW_MAX_LINKS_ANY)
+			store->score(store, search->query, nodes + first, Min(n - first, HNSW_MAX_LINKS_ANY), dist + first, NULL);
 		search->nscored += n;
 		consider(search, nodes, dist, n, ef);
 	}
@@ -262,7 +287,7 @@ cover(HnswSelect *select, uint32 link, const Candidate *candidates, int *pending
 
 		for (int i = 0; i < n; i++)
 			nodes[i] = candidates[pending[first + i]].node;
-		select->store->score(select->store, select->query, nodes, n, dist, NULL);
+		hnsw_score(select->store, select->query, nodes, n, dist, NULL);
 		for (int i = 0; i < n; i++)
 			if (candidates[pending[first + i]].dist < dist[i] * select->slack)
 				pending[left++] = pending[first + i];
@@ -348,7 +373,7 @@ hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, int max, uin
 		kept[i] = i <= links->nkept;
 	}
 	query_from_node(select, base, select->base);
-	store->score(store, select->base, nodes, links->nkept + 1, dist, NULL);
+	hnsw_score(store, select->base, nodes, links->nkept + 1, dist, NULL);
 
 	/*
 	 * What the rule says of the others was settled when they came; only the
@@ -364,7 +389,7 @@ hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, int max, uin
 			query_from_node(select, node, select->query);
 			select->offered = node;
 		}
-		store->score(store, select->query, nodes + 1, links->nkept, between + 1, NULL);
+		hnsw_score(store, select->query, nodes + 1, links->nkept, between + 1, NULL);
 		for (int i = 1; i <= links->nkept; i++)
 			if (dist[i] <= dist[0] && between[i] * select->slack <= dist[0])
 				kept[0] = false;
@@ -390,8 +415,8 @@ hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, int max, uin
 		}
 		/* the farthest of those that only fill up; else the farthest */
 		if (links->nkept < n)
-			store->score(store, select->base, nodes + 1 + links->nkept, n - links->nkept,
-						 dist + 1 + links->nkept, NULL);
+			hnsw_score(store, select->base, nodes + 1 + links->nkept, n - links->nkept,
+					   dist + 1 + links->nkept, NULL);
 		for (int i = 0; i <= n; i++)
 		{
 			if (drop < 0 ||

@@ -142,7 +142,7 @@ entry_result(HnswInserter *inserter)
 	store->get_entry(store, &entry);
 	if (entry.node == HNSW_INVALID_NODE)
 		return 0;
-	store->score(store, inserter->query, &entry.node, 1, &dist, NULL);
+	hnsw_score(store, inserter->query, &entry.node, 1, &dist, NULL);
 	scored_reserve(results, 1);
 	results->items[0] = scored_node(dist, entry.node);
 	results->n = 1;

@@ -35,17 +35,10 @@ mem_score(HnswStore *base, const QuantQuery *query, const uint32 *nodes, int n,
 		  float *dist, float *err)
 {
 	HnswMemStore *store = (HnswMemStore *) base;
-	/* of a wide record the beginning: it is read from there, and the processor follows */
-	Size		size = store->wide ? 64 : base->quantizer->code_size;
 	const uint8 *records[HNSW_MAX_LINKS_ANY + 1];
 
 	for (int i = 0; i < n; i++)
-	{
 		records[i] = HnswMemRecord(store, nodes[i]);
-		for (Size j = 0; j < size; j += 64)
-			__builtin_prefetch(records[i] + j);
-		__builtin_prefetch(records[i] + size - 1);
-	}
 	quant_score(query, records, n, dist, err);
 }
 
@@ -107,6 +100,23 @@ mem_neighbours(HnswStore *base, uint32 node, uint32 *nodes)
 	(void) mem_get_links(base, node, 0, &links);
 	memcpy(nodes, links.nodes, sizeof(uint32) * links.n);
 	return links.n;
+}
+
+static void
+mem_prefetch_codes(HnswStore *base, const uint32 *nodes, int n)
+{
+	HnswMemStore *store = (HnswMemStore *) base;
+	/* of a wide record the beginning: it is read from there, and the processor follows */
+	Size		size = store->wide ? 64 : base->quantizer->code_size;
+
+	for (int i = 0; i < n; i++)
+	{
+		const uint8 *record = HnswMemRecord(store, nodes[i]);
+
+		for (Size j = 0; j < size; j += 64)
+			__builtin_prefetch(record + j);
+		__builtin_prefetch(record + size - 1);
+	}
 }
 
 static void
@@ -424,6 +434,7 @@ init_store(HnswMemStore *store, const Quantizer *quantizer, int m)
 	store->store.get_links = mem_get_links;
 	store->store.neighbours = mem_neighbours;
 	store->store.prefetch_links = mem_prefetch_links;
+	store->store.prefetch_codes = mem_prefetch_codes;
 	store->store.score = mem_score;
 	store->store.get_code = mem_get_code;
 	store->store.node_limit = mem_node_limit;

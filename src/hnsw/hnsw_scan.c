@@ -343,7 +343,7 @@ hand_over(HnswScan *so, const ScoredNode *items, size_t n, bool from_graph)
 			dist[batch++] = scored_dist(items[i]);
 		}
 		if (so->floats != NULL && batch > 0)
-			store->score(store, so->query, nodes, batch, dist, err);
+			hnsw_score(store, so->query, nodes, batch, dist, err);
 		for (int j = 0; j < batch; j++)
 		{
 			Candidate	c = {lower_bound(so, dist[j], err[j]), err[j], nodes[j], 0};
@@ -431,7 +431,7 @@ hand_over_results(HnswScan *so)
 		float		dist;
 		float		err;
 
-		so->store.store.score(&so->store.store, so->query, &farthest, 1, &dist, &err);
+		hnsw_score(&so->store.store, so->query, &farthest, 1, &dist, &err);
 		so->fallen_error = dist - lower_bound(so, dist, err);
 		so->margin = Min(so->margin, dist - so->fallen_error);
 	}
@@ -668,7 +668,7 @@ linear_page(HnswScan *so, Relation index, uint32 ordinal, ScoredArray *nearest)
 		{
 			for (int i = 0; i < n; i++)
 				nodes[i] = base + first + i;
-			store->score(store, so->query, nodes, n, dist, NULL);
+			hnsw_score(store, so->query, nodes, n, dist, NULL);
 		}
 		else
 		{

@@ -497,7 +497,7 @@ score_candidates(VacuumState *state)
 
 		for (int i = 0; i < n; i++)
 			nodes[i] = live->items[first + i].node;
-		store->score(store, state->query, nodes, n, dist, NULL);
+		hnsw_score(store, state->query, nodes, n, dist, NULL);
 		for (int i = 0; i < n; i++)
 			live->items[first + i].dist = dist[i];
 	}

@@ -442,7 +442,10 @@ typedef struct HnswTids
  */
 extern int	hnsw_disk_read_tids(HnswDiskStore *store, uint32 node, HnswTids *tids);
 
-/* The same for a number below the limit that may never have been a node. */
+/* A node's first TID, if it can be had without waiting for anything. */
+extern bool hnsw_disk_peek_tid(HnswDiskStore *store, uint32 node, ItemPointer tid);
+
+/* hnsw_disk_read_tids() for a number below the limit that may never have been a node. */
 extern void hnsw_disk_try_tids(HnswDiskStore *store, uint32 node, HnswTids *tids);
 
 /* An adjacency page by ordinal, locked and checked; false if it is still free (no buffer then). */

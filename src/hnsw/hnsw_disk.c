@@ -548,6 +548,18 @@ hnsw_chain_step(Relation index, HnswChainGuard *guard, ItemPointer next)
 	}
 }
 
+bool
+hnsw_disk_peek_tid(HnswDiskStore *store, uint32 node, ItemPointer tid)
+{
+	AdjacencyPeek peek;
+	HnswAdjacency adjacency = peek_adjacency(store, node, &peek);
+
+	if (adjacency == NULL)
+		return false;
+	*tid = adjacency->tid;
+	return peek_holds(&peek) && ItemPointerIsValid(tid);
+}
+
 int
 hnsw_disk_read_tids(HnswDiskStore *store, uint32 node, HnswTids *tids)
 {

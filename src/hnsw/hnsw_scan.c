@@ -92,6 +92,7 @@ typedef struct HnswScan
 	float	   *floats;			/* of the query; NULL where the index has exact distances */
 	void	   *buffer;			/* of a value */
 	RowFetch   *fetch;			/* NULL until needed */
+	RowPages   *row_pages;		/* NULL until needed */
 
 	ScanPhase	phase;
 	int			ef;				/* of the next round */
@@ -746,7 +747,12 @@ fetch_exact(IndexScanDesc scan, HnswScan *so, ItemPointer tid, double *dist)
 	MemoryContext old = MemoryContextSwitchTo(so->row);
 
 	if (so->fetch == NULL)
+	{
 		so->fetch = row_fetch_begin(scan->heapRelation, scan->indexRelation, so->scan_context);
+		if (so->row_pages == NULL)
+			so->row_pages = row_pages_create(scan->heapRelation, so->context);
+		row_fetch_remember(so->fetch, so->row_pages);
+	}
 	found = row_fetch_value(so->fetch, tid, scan->xs_snapshot, &value, &isnull);
 	if (found && isnull)
 		found = false;
@@ -785,6 +791,23 @@ add_exact(HnswScan *so, double dist, ItemPointer tid)
 		exact_push(so, &so->exact, dist, tid);
 }
 
+/*
+ * While one row is fetched, the next one's page comes from memory, and the
+ * records of those that may follow.
+ */
+static void
+prefetch_next(HnswScan *so)
+{
+	HnswStore  *store = &so->store.store;
+	ItemPointerData tid;
+
+	for (size_t i = 1; i < Min(so->pending.n, 3); i++)
+		store->prefetch_links(store, so->pending.items[i].node);
+	if (so->fetch != NULL && so->pending.n > 0 &&
+		hnsw_disk_peek_tid(&so->store, so->pending.items[0].node, &tid))
+		row_fetch_prefetch(so->fetch, &tid);
+}
+
 /* Fetch the next TID of the node at hand, or the first of the next candidate. */
 static void
 fetch_one(IndexScanDesc scan, HnswScan *so)
@@ -797,6 +820,7 @@ fetch_one(IndexScanDesc scan, HnswScan *so)
 	{
 		Candidate	c = nearest_pop(&so->pending);
 
+		prefetch_next(so);
 		(void) hnsw_disk_read_tids(&so->store, c.node, &so->tids);
 		so->next_tid = 0;
 		if (so->tids.n == 0)

@@ -6,18 +6,24 @@
 
 #include "index/pagemem.h"
 
-Buffer
-pagemem_pin(PageSlot *slot, Relation index)
+bool
+pagemem_pin_remembered(const PageSlot *slot, Relation relation)
 {
-	Buffer		buffer;
-
 	/*
 	 * Pinning a remembered buffer does not count as a use of it (in
 	 * ReadRecentBuffer's implementation), so where uses are few it is looked up:
 	 * the page would be evicted, and refused by pagemem_peek() until then.
 	 */
-	if (slot->buffer > 0 && pagemem_in_use(GetBufferDescriptor(slot->buffer - 1)) &&
-		ReadRecentBuffer(vecidx_locator(index), MAIN_FORKNUM, slot->block, slot->buffer))
+	return slot->buffer > 0 && pagemem_in_use(GetBufferDescriptor(slot->buffer - 1)) &&
+		ReadRecentBuffer(vecidx_locator(relation), MAIN_FORKNUM, slot->block, slot->buffer);
+}
+
+Buffer
+pagemem_pin(PageSlot *slot, Relation index)
+{
+	Buffer		buffer;
+
+	if (pagemem_pin_remembered(slot, index))
 		return slot->buffer;
 	buffer = ReadBuffer(index, slot->block);
 	/* local buffers are found quickly enough, and have no descriptor to peek at */

@@ -161,6 +161,9 @@ pagemem_prefetch(const PageSlot *slot, Size offset, Size size)
 	}
 }
 
+/* Pin the page if its remembered buffer holds it. */
+extern bool pagemem_pin_remembered(const PageSlot *slot, Relation relation);
+
 /* Pin the page; remembers the buffer. */
 extern Buffer pagemem_pin(PageSlot *slot, Relation index);
 

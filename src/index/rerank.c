@@ -8,19 +8,94 @@
  */
 #include "vecidx.h"
 
+#include "access/heapam.h"
 #include "access/tableam.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
+#include "index/pagemem.h"
 #include "index/rerank.h"
+#include "port/pg_bitutils.h"
 
 struct RowFetch
 {
 	IndexFetchTableData *fetch;
 	TupleTableSlot *slot;
+	RowPages   *pages;			/* NULL: nothing is remembered */
 	AttrNumber	attribute;		/* 0: an expression */
 	IndexInfo  *info;
 	EState	   *estate;
 };
+
+/* Buffers remembered at most: of a table of a gigabyte, all. */
+#define ROW_PAGES_MAX ((uint32) 16384)
+
+struct RowPages
+{
+	uint32		mask;
+	PageSlot	slots[FLEXIBLE_ARRAY_MEMBER];	/* by the block's last bits */
+};
+
+RowPages *
+row_pages_create(Relation heap, MemoryContext context)
+{
+	uint32		n = Min(RelationGetNumberOfBlocks(heap), ROW_PAGES_MAX);
+	RowPages   *pages;
+
+	n = pg_nextpower2_32(Max(n, 64));
+	n = Min(n, ROW_PAGES_MAX);
+	pages = MemoryContextAlloc(context, offsetof(RowPages, slots) + n * sizeof(PageSlot));
+	pages->mask = n - 1;
+	for (uint32 i = 0; i < n; i++)
+	{
+		pages->slots[i].block = InvalidBlockNumber;
+		pages->slots[i].buffer = pages->slots[i].checked = InvalidBuffer;
+	}
+	return pages;
+}
+
+void
+row_fetch_remember(RowFetch *fetch, RowPages *pages)
+{
+	if (fetch->fetch->rel->rd_tableam == GetHeapamTableAmRoutine() && !RelationUsesLocalBuffers(fetch->fetch->rel))
+		fetch->pages = pages;
+}
+
+void
+row_fetch_prefetch(RowFetch *fetch, ItemPointer tid)
+{
+	BlockNumber block = ItemPointerGetBlockNumberNoCheck(tid);
+	const PageSlot *slot;
+
+	if (fetch->pages == NULL)
+		return;
+	slot = &fetch->pages->slots[block & fetch->pages->mask];
+	if (slot->block == block && slot->buffer > 0)
+	{
+		const char *page = (const char *) BufferGetBlock(slot->buffer);
+
+		__builtin_prefetch(GetBufferDescriptor(slot->buffer - 1), 1);
+		__builtin_prefetch(page);
+		__builtin_prefetch(page + SizeOfPageHeaderData + ItemPointerGetOffsetNumberNoCheck(tid) * sizeof(ItemIdData));
+	}
+}
+
+/*
+ * The heap looks its page up in the shared buffer table, unless the buffer
+ * that it still has pinned from the last row holds it.  So give it one that does.
+ * (It then does not ask either whether the page wants pruning.  That is asked
+ * where the row itself is returned.)
+ */
+static void
+pin_ahead(RowFetch *fetch, PageSlot *slot, BlockNumber block)
+{
+	IndexFetchHeapData *heap = (IndexFetchHeapData *) fetch->fetch;
+
+	if (slot->block != block || slot->buffer == heap->xs_cbuf || !pagemem_pin_remembered(slot, fetch->fetch->rel))
+		return;
+	if (BufferIsValid(heap->xs_cbuf))
+		ReleaseBuffer(heap->xs_cbuf);
+	heap->xs_cbuf = slot->buffer;
+}
 
 RowFetch *
 row_fetch_begin(Relation heap, Relation index, MemoryContext context)
@@ -46,8 +121,21 @@ row_fetch_value(RowFetch *fetch, ItemPointer tid, Snapshot snapshot, Datum *valu
 {
 	ItemPointerData where = *tid;
 	bool		call_again = false;
+	bool		found;
 
-	if (!table_index_fetch_tuple(fetch->fetch, &where, snapshot, fetch->slot, &call_again, NULL))
+	if (fetch->pages != NULL)
+	{
+		BlockNumber block = ItemPointerGetBlockNumberNoCheck(tid);
+		PageSlot   *slot = &fetch->pages->slots[block & fetch->pages->mask];
+
+		pin_ahead(fetch, slot, block);
+		found = table_index_fetch_tuple(fetch->fetch, &where, snapshot, fetch->slot, &call_again, NULL);
+		slot->block = block;
+		slot->buffer = ((IndexFetchHeapData *) fetch->fetch)->xs_cbuf;
+	}
+	else
+		found = table_index_fetch_tuple(fetch->fetch, &where, snapshot, fetch->slot, &call_again, NULL);
+	if (!found)
 		return false;
 	if (fetch->attribute != 0)
 		*value = slot_getattr(fetch->slot, fetch->attribute, isnull);

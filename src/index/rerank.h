@@ -18,6 +18,20 @@ typedef struct RowFetch RowFetch;
 extern RowFetch *row_fetch_begin(Relation heap, Relation index, MemoryContext context);
 
 /*
+ * A backend's memory of which buffers held which pages of a table, of bounded
+ * size; for as long as the context.
+ */
+typedef struct RowPages RowPages;
+
+extern RowPages *row_pages_create(Relation heap, MemoryContext context);
+
+/* Find rows by that memory, and add to it.  Without effect on temporary tables, and on those that are no heaps. */
+extern void row_fetch_remember(RowFetch *fetch, RowPages *pages);
+
+/* Bring the beginning of a row's page nearer, if the page is remembered. */
+extern void row_fetch_prefetch(RowFetch *fetch, ItemPointer tid);
+
+/*
  * The indexed value of the row at tid that the snapshot sees; false if it
  * sees none.  The value is good until the next call; what it allocates goes
  * to CurrentMemoryContext.

@@ -28,6 +28,7 @@
 #include "index/rerank.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "types/detoasted.h"
 #include "utils/float.h"
 #include "utils/snapmgr.h"
 
@@ -92,6 +93,7 @@ typedef struct HnswScan
 	float	   *floats;			/* of the query; NULL where the index has exact distances */
 	void	   *buffer;			/* of a value */
 	RowFetch   *fetch;			/* NULL until needed */
+	Detoasted  *detoasted;		/* what was fetched and the executor may ask for again */
 	RowPages   *row_pages;		/* NULL until needed */
 
 	ScanPhase	phase;
@@ -146,6 +148,7 @@ make_scan(HnswIndex *hnsw, Relation index)
 	candidates_init(&so->pending, context);
 	nodeset_init(&so->handed, context, hnsw_ef_search);
 	so->tids.context = context;
+	so->detoasted = detoasted_create(sizeof(float) * hnsw->dim, context);
 	return so;
 }
 
@@ -156,6 +159,7 @@ release_scan(void *arg)
 	HnswScan   *so = arg;
 
 	so->fetch = NULL;			/* was in the scan's context */
+	detoasted_leave(so->detoasted);
 	if (so->hnsw->spare_scan == NULL &&
 		MemoryContextMemAllocated(so->context, true) <= HNSW_SPARE_BYTES)
 		so->hnsw->spare_scan = so;
@@ -203,6 +207,7 @@ hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int n
 	if (so->fetch != NULL)
 		row_fetch_reset(so->fetch);
 	so->phase = SCAN_FIRST;
+	detoasted_forget(so->detoasted);
 	so->pending.n = 0;
 	so->exact.n = so->exact.arrivals = 0;
 	so->late.n = so->late.arrivals = 0;
@@ -488,6 +493,7 @@ prepare_query(IndexScanDesc scan, HnswScan *so)
 	if (key->sk_flags & SK_ISNULL)
 		return false;
 	old = MemoryContextSwitchTo(so->row);
+	detoasted_fill(so->detoasted, true);
 	elements = vecidx_elements(so->hnsw->opclass, key->sk_argument, so->hnsw->dim, so->buffer);
 	if (elements != NULL)
 	{
@@ -495,6 +501,7 @@ prepare_query(IndexScanDesc scan, HnswScan *so)
 			memcpy(so->floats, elements, sizeof(float) * so->hnsw->dim);
 		quant_query_prepare(&so->hnsw->quantizer, elements, so->query, so->scratch);
 	}
+	detoasted_fill(so->detoasted, false);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(so->row);
 	return elements != NULL;
@@ -758,8 +765,11 @@ fetch_exact(IndexScanDesc scan, HnswScan *so, ItemPointer tid, double *dist)
 		found = false;
 	if (found)
 	{
-		const float *floats = vecidx_elements(so->hnsw->opclass, value, so->hnsw->dim, so->buffer);
+		const float *floats;
 
+		detoasted_fill(so->detoasted, true);
+		floats = vecidx_elements(so->hnsw->opclass, value, so->hnsw->dim, so->buffer);
+		detoasted_fill(so->detoasted, false);
 		if (floats == NULL)
 			found = false;
 		else
@@ -912,6 +922,7 @@ hnsw_gettuple(IndexScanDesc scan, ScanDirection dir)
 					 errmsg("non-MVCC snapshots are not supported with hnsw")));
 	}
 
+	detoasted_use(so->detoasted);
 	for (;;)
 	{
 		if (so->phase == SCAN_UNORDERED)

@@ -8,6 +8,7 @@
 #include "vecidx.h"
 
 #include "fmgr.h"
+#include "types/detoasted.h"
 
 #define VECTOR_MAX_DIM 16000
 
@@ -57,7 +58,7 @@ pg_noreturn extern void vectype_damaged(const char *type_name);
 static inline type * \
 function(Datum d) \
 { \
-	type	   *v = (type *) PG_DETOAST_DATUM(d); \
+	type	   *v = (type *) vecidx_detoast(d); \
 \
 	if (unlikely(VARSIZE(v) < size(0) || v->dim < 1 || VARSIZE(v) != size(v->dim))) \
 		vectype_damaged(name); \
@@ -91,7 +92,7 @@ typedef struct SparseVector
 static inline SparseVector *
 DatumGetSparseVector(Datum d)
 {
-	SparseVector *v = (SparseVector *) PG_DETOAST_DATUM(d);
+	SparseVector *v = (SparseVector *) vecidx_detoast(d);
 
 	if (unlikely(VARSIZE(v) < SPARSEVEC_SIZE(0) || v->dim < 1 ||
 				 v->nnz < 0 || v->nnz > SPARSEVEC_MAX_NNZ || VARSIZE(v) != SPARSEVEC_SIZE(v->nnz)))

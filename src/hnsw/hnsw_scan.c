@@ -107,6 +107,7 @@ typedef struct HnswScan
 	double		returned_dist;	/* farthest returned, -inf at first */
 	NodeSet		handed;			/* results of the graph search in `pending` or fetched */
 	double		margin;			/* farther rows may not be returned yet */
+	double		half_margin;	/* the same for half of a round's results */
 	double		fallen_margin;	/* what that could be but for what fell out of the results */
 	float		fallen_error;	/* by which that may be nearer than estimated */
 	double		radius;			/* farther rows are not wanted */
@@ -212,7 +213,7 @@ hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int n
 	so->exact.n = so->exact.arrivals = 0;
 	so->late.n = so->late.arrivals = 0;
 	so->returned_dist = -get_float8_infinity();
-	so->margin = -get_float8_infinity();
+	so->margin = so->half_margin = -get_float8_infinity();
 	so->tids.n = so->next_tid = 0;
 	so->linear_started = false;
 	so->unordered_next = 0;
@@ -428,8 +429,11 @@ hand_over_results(HnswScan *so)
 	for (size_t i = 0; i < results->n; i++)
 		so->distances[i] = scored_dist(results->items[i]);
 	if (results->n > 0)
-		so->margin = kth_smallest(so->distances, results->n,
-								  so->ef == hnsw_ef_search ? (results->n - 1) * 3 / 5 : (results->n - 1) / 2);
+	{
+		so->margin = so->half_margin = kth_smallest(so->distances, results->n, (results->n - 1) / 2);
+		if (so->ef == hnsw_ef_search)
+			so->margin = kth_smallest(so->distances, results->n, (results->n - 1) * 3 / 5);
+	}
 	so->fallen_margin = so->margin;
 	if (results->n >= (size_t) so->ef && so->ef < hnsw_ef_search * COARSE_WIDENING)
 	{
@@ -440,6 +444,7 @@ hand_over_results(HnswScan *so)
 		hnsw_score(&so->store.store, so->query, &farthest, 1, &dist, &err);
 		so->fallen_error = dist - lower_bound(so, dist, err);
 		so->margin = Min(so->margin, dist - so->fallen_error);
+		so->half_margin = Min(so->half_margin, so->margin);
 	}
 }
 
@@ -951,7 +956,8 @@ hnsw_gettuple(IndexScanDesc scan, ScanDirection dir)
 				first_round(scan, so);
 				break;
 			case SCAN_GRAPH:
-				if (so->margin > so->reach)
+				/* who names a radius wants all the rows there are */
+				if (so->half_margin > so->reach)
 					finish_within_reach(so);
 				else
 					graph_round(so);

@@ -30,6 +30,7 @@ docs/benchmarks.md tells what the figures mean.
 import statistics
 
 import data
+import inprocess
 import results
 import server
 from progress import Progress, say
@@ -117,6 +118,10 @@ def measure(args, srv, result):
     targets[0].rows_held(len(base), args.inserts)       # before anything long
     result.update(results.head("compare", args, srv, base, queries), recall_targets=args.recall_targets,
                   targets=[t.out for t in targets])
+    missing = args.hnswlib and inprocess.problem(args.metric)
+    if missing:
+        say(f"without hnswlib: {missing}")
+        args.hnswlib = False
     truth = data.Truth(args.metric, base, queries, args.k)
     for t in targets:
         t.out.update(builds=[], points=[])
@@ -127,6 +132,8 @@ def measure(args, srv, result):
     search(args, targets, queries, truth)
     if args.cold:
         search_cold(args, srv, targets, queries, args.cold)
+    if args.hnswlib:
+        result["hnswlib"] = inprocess.Hnswlib(args, base).measure(queries, truth)
     if args.inserts or args.updates:
         for t in targets:
             held = t.prepare_writes(base, args.inserts)
@@ -241,6 +248,9 @@ def report(result):
                          f"{p['qps_min']:.0f}-{p['qps_max']:.0f}",
                          f"{1e6 / p['cpu_qps']:.0f}" if "cpu_qps" in p else "-", f"{p['p50_ms']:.3f}", f"{p['p99_ms']:.3f}",
                          f"{p['buffers']:.0f}" if "buffers" in p else "-"])
+    for p in result.get("hnswlib", {}).get("points", []):
+        rows.append(["hnswlib", "in process", p["ef"], f"{p['recall']:.4f}", f"{p['qps']:.0f}",
+                     f"{min(run['qps'] for run in p['runs']):.0f}-{max(run['qps'] for run in p['runs']):.0f}", f"{1e6 / p['cpu_qps']:.0f}", "-", "-", "-"])
     print_table(["", "clients", "ef or probes", f"recall@{result['k']}", "queries/s", "rounds", "CPU us", "p50 ms", "p99 ms", "buffers"], rows)
 
 
@@ -265,6 +275,8 @@ def arguments():
     what.add_argument("--cold", type=float, default=0, metavar="RECALL",
                       help="also restart the server with cold caches and measure the first seconds, with the effort that reaches this recall; "
                            "choose --shared-buffers for how much of the data is to fit (private cluster)")
+    what.add_argument("--hnswlib", action="store_true",
+                      help="beside them hnswlib in this program's process, where its Python module is installed; one query at a time")
     what.add_argument("--inserts", type=int, default=0, metavar="N",
                       help="time single-row inserts: N with full_page_writes and N without for each number of clients, into a second "
                            "table that lacks these rows")

@@ -13,7 +13,7 @@ import sys
 
 HOW_TO_INSTALL = "python3-matplotlib is missing; on Debian: apt-get install python3-matplotlib"
 SUFFIXES = (".svg", ".png", ".pdf")
-NAMES = {"vector": "pgvector"}
+NAMES = {"vector": "pgvector", "hnswlib": "hnswlib in process"}
 MARKERS = "os^Dv<>P"
 
 
@@ -68,8 +68,8 @@ def draw_compare(figure, result):
     counts = sorted({p["clients"] for t in result["targets"] for p in t["points"]})
     panels = figure.subplots(1, len(counts), sharey=True, squeeze=False)[0]
     for panel, clients in zip(panels, counts):
-        curves(panel, [(label(t), sorted((p["recall"], p["qps"]) for p in t["points"] if p["clients"] == clients))
-                       for t in result["targets"]])
+        targets = result["targets"] + ([result["hnswlib"]] if "hnswlib" in result else [])
+        curves(panel, [(label(t), sorted((p["recall"], p["qps"]) for p in t["points"] if p["clients"] == clients)) for t in targets])
         panel.set_yscale("log")
         plain(panel.yaxis)
         panel.set_xlabel(f"recall@{result['k']}")

@@ -287,7 +287,9 @@ CREATE TABLE t (id int, a float8[]);
 INSERT INTO t SELECT i, radius_vec(i, 16)::float4[]::float8[] FROM generate_series(1, 3000) i;
 CREATE INDEX ON t USING hnsw ((a::vector(16)) vector_l2_ops) WHERE id > 1000;
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE id > 1000 AND a::vector(16) <-> radius_vec(7, 16) < 2.2 ORDER BY a::vector(16) <-> radius_vec(7, 16);
+SET hnsw.ef_search = 400;
 SELECT radius_same('SELECT id FROM t WHERE id > 1000 AND a::vector(16) <-> radius_vec(7, 16) < 2.2 ORDER BY a::vector(16) <-> radius_vec(7, 16)', 5);
+RESET hnsw.ef_search;
 DROP TABLE t;
 
 -- cosine: no vector is at a distance from zero

@@ -249,7 +249,7 @@ def report(result):
                          f"{1e6 / p['cpu_qps']:.0f}" if "cpu_qps" in p else "-", f"{p['p50_ms']:.3f}", f"{p['p99_ms']:.3f}",
                          f"{p['buffers']:.0f}" if "buffers" in p else "-"])
     for p in result.get("hnswlib", {}).get("points", []):
-        rows.append(["hnswlib", "in process", p["ef"], f"{p['recall']:.4f}", f"{p['qps']:.0f}",
+        rows.append(["hnswlib", "in process", p["effort"], f"{p['recall']:.4f}", f"{p['qps']:.0f}",
                      f"{min(run['qps'] for run in p['runs']):.0f}-{max(run['qps'] for run in p['runs']):.0f}", f"{1e6 / p['cpu_qps']:.0f}", "-", "-", "-"])
     print_table(["", "clients", "ef or probes", f"recall@{result['k']}", "queries/s", "rounds", "CPU us", "p50 ms", "p99 ms", "buffers"], rows)
 

@@ -36,8 +36,7 @@ class Hnswlib:
                 self.index.add_items(base[at:at + 10000], num_threads=threads)
                 progress.to(min(at + 10000, len(base)))
         self.out = {"target": "hnswlib", "points": [],
-                    "build": {"threads": threads, "seconds": time.time() - start, "cpu_seconds": time.process_time() - cpu,
-                              "bytes": self.index.index_file_size() if hasattr(self.index, "index_file_size") else None}}
+                    "build": {"threads": threads, "seconds": time.time() - start, "cpu_seconds": time.process_time() - cpu}}
         say(f"hnswlib: {len(base)} rows, {threads} threads: {self.out['build']['seconds']:.1f} s")
         self.index.set_num_threads(1)
 
@@ -47,7 +46,7 @@ class Hnswlib:
         self.index.set_ef(max(ef, k))
         found = {i: [int(n) for n in self.index.knn_query(query, k=k)[0][0]] for i, query in enumerate(queries)}
         rng = np.random.default_rng(1)
-        point = {"ef": ef, "clients": 1, "recall": truth.recall(found), "runs": []}
+        point = {"effort": ef, "clients": 1, "recall": truth.recall(found), "runs": []}
         for _ in range(self.args.rounds):
             count, start, cpu = 0, time.time(), time.process_time()
             while time.time() - start < self.args.seconds:

@@ -18,15 +18,17 @@
 #include <math.h>
 #include <string.h>
 
-#include "quant/pq.h"
 #include "quant/grid.h"
+#include "quant/pq.h"
 
-/* Samples of a codeword: more gain nothing that shows (README). */
-#define SAMPLES_PER_MEAN 256
+/* Samples of a part, and rounds: README has what more would gain. */
+#define SAMPLES ((size_t) 65536)
+#define SAMPLES_OF_16 ((size_t) 16384)
+#define ROUNDS 10
+#define ROUNDS_OF_16 25
 #define SEED_SAMPLES_PER_MEAN 16
 #define FEWEST_PER_MEAN 32
 #define SAMPLES_PER_OTHER 8
-#define ROUNDS 10
 
 /* Multiplications between two ticks: well below a millisecond. */
 #define TICK_WORK (1 << 20)
@@ -65,7 +67,7 @@ typedef struct Training
 static size_t
 samples_used(const PqShape *shape, size_t n)
 {
-	size_t		most = (size_t) shape->width * SAMPLES_PER_MEAN;
+	size_t		most = shape->width == 16 ? SAMPLES_OF_16 : SAMPLES;
 
 	return n < most ? n : most;
 }
@@ -361,6 +363,8 @@ move_means(Training *t)
 static void
 train_part(Training *t, int part)
 {
+	int			rounds = t->shape.width == 16 ? ROUNDS_OF_16 : ROUNDS;
+
 	/* without samples, parts of the same length are alike */
 	if (t->nsamples == 0 && part > 0 && part != t->shape.full)
 	{
@@ -370,7 +374,7 @@ train_part(Training *t, int part)
 	take_points(t, part);
 	seed_means(t);
 	store_means(t, part);
-	for (int round = 0; round < ROUNDS; round++)
+	for (int round = 0; round < rounds; round++)
 	{
 		assign(t, part);
 		move_means(t);

@@ -26,6 +26,7 @@
 #include "hnsw/hnsw.h"
 #include "index/radius.h"
 #include "index/rerank.h"
+#include "index/row_queue.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "types/detoasted.h"
@@ -63,23 +64,6 @@ typedef enum ScanPhase
 	SCAN_DONE
 } ScanPhase;
 
-/* A row whose exact distance is known. */
-typedef struct ExactRow
-{
-	double		dist;
-	ItemPointerData tid;
-	uint32		rank;			/* order of arrival, for ties */
-} ExactRow;
-
-/* Rows as a heap, nearest first. */
-typedef struct ExactQueue
-{
-	ExactRow   *rows;
-	size_t		n;
-	size_t		capacity;
-	uint32		arrivals;
-} ExactQueue;
-
 typedef struct HnswScan
 {
 	MemoryContext context;		/* of this struct and its arrays */
@@ -102,8 +86,8 @@ typedef struct HnswScan
 	CandidateArray pending;		/* nearest_* heap by lower bound: to be fetched */
 	float	   *distances;		/* working memory of a round */
 	size_t		ndistances;
-	ExactQueue	exact;
-	ExactQueue	late;
+	RowQueue	exact;			/* rows whose exact distance is known */
+	RowQueue	late;
 	double		returned_dist;	/* farthest returned, -inf at first */
 	NodeSet		handed;			/* results of the graph search in `pending` or fetched */
 	double		margin;			/* farther rows may not be returned yet */
@@ -147,6 +131,8 @@ make_scan(HnswIndex *hnsw, Relation index)
 		so->floats = MemoryContextAlloc(context, sizeof(float) * hnsw->dim);
 	so->buffer = vecidx_elements_buffer(hnsw->opclass, hnsw->dim, context);
 	candidates_init(&so->pending, context);
+	row_queue_init(&so->exact, context);
+	row_queue_init(&so->late, context);
 	nodeset_init(&so->handed, context, hnsw_ef_search);
 	so->tids.context = context;
 	so->detoasted = detoasted_create(sizeof(float) * hnsw->dim, context);
@@ -210,8 +196,7 @@ hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int n
 	so->phase = SCAN_FIRST;
 	detoasted_forget(so->detoasted);
 	so->pending.n = 0;
-	so->exact.n = so->exact.arrivals = 0;
-	so->late.n = so->late.arrivals = 0;
+	so->exact.n = so->late.n = 0;
 	so->returned_dist = -get_float8_infinity();
 	so->margin = so->half_margin = -get_float8_infinity();
 	so->tids.n = so->next_tid = 0;
@@ -230,66 +215,6 @@ hnsw_endscan(IndexScanDesc scan)
 		row_fetch_end(so->fetch);
 	MemoryContextDelete(so->scan_context);
 	scan->opaque = NULL;
-}
-
-/* ---- Rows of known distance ---- */
-
-static inline bool
-exact_before(const ExactRow *a, const ExactRow *b)
-{
-	if (a->dist != b->dist)
-		return a->dist < b->dist;
-	return a->rank < b->rank;
-}
-
-static void
-exact_push(HnswScan *so, ExactQueue *queue, double dist, ItemPointer tid)
-{
-	ExactRow	row;
-	size_t		i;
-
-	if (queue->n == queue->capacity)
-	{
-		queue->capacity = Max((size_t) 64, queue->capacity * 2);
-		queue->rows = queue->rows == NULL ?
-			MemoryContextAllocHuge(so->context, sizeof(ExactRow) * queue->capacity) :
-			repalloc_huge(queue->rows, sizeof(ExactRow) * queue->capacity);
-	}
-	row.dist = dist;
-	row.tid = *tid;
-	row.rank = queue->arrivals++;
-	i = queue->n++;
-	while (i > 0 && exact_before(&row, &queue->rows[(i - 1) / 2]))
-	{
-		queue->rows[i] = queue->rows[(i - 1) / 2];
-		i = (i - 1) / 2;
-	}
-	queue->rows[i] = row;
-}
-
-static ExactRow
-exact_pop(ExactQueue *queue)
-{
-	ExactRow	top = queue->rows[0];
-	ExactRow	last = queue->rows[--queue->n];
-	size_t		i = 0;
-
-	for (;;)
-	{
-		size_t		child = 2 * i + 1;
-
-		if (child >= queue->n)
-			break;
-		if (child + 1 < queue->n && exact_before(&queue->rows[child + 1], &queue->rows[child]))
-			child++;
-		if (!exact_before(&queue->rows[child], &last))
-			break;
-		queue->rows[i] = queue->rows[child];
-		i = child;
-	}
-	if (queue->n > 0)
-		queue->rows[i] = last;
-	return top;
 }
 
 /* ---- Rounds ---- */
@@ -519,7 +444,7 @@ scan_memory(const HnswScan *so)
 	return (so->search.frontier.n + so->search.results.n +
 			so->search.discarded.n) * sizeof(ScoredNode) + so->pending.n * sizeof(Candidate) +
 		((Size) so->search.visited.n + so->handed.n) * 4 * sizeof(uint32) +
-		(so->exact.n + so->late.n) * sizeof(ExactRow);
+		(so->exact.n + so->late.n) * sizeof(QueuedRow);
 }
 
 static inline double
@@ -801,9 +726,9 @@ static void
 add_exact(HnswScan *so, double dist, ItemPointer tid)
 {
 	if (dist < so->returned_dist && hnsw_iterative_scan != ITERATIVE_SCAN_RELAXED)
-		exact_push(so, &so->late, dist, tid);
+		row_queue_push(&so->late, dist, tid);
 	else
-		exact_push(so, &so->exact, dist, tid);
+		row_queue_push(&so->exact, dist, tid);
 }
 
 /*
@@ -879,7 +804,7 @@ batch_left(const HnswScan *so)
 }
 
 static bool
-return_row(IndexScanDesc scan, const ExactRow *row)
+return_row(IndexScanDesc scan, const QueuedRow *row)
 {
 	scan->xs_heaptid = row->tid;
 	scan->xs_recheck = false;
@@ -944,7 +869,7 @@ hnsw_gettuple(IndexScanDesc scan, ScanDirection dir)
 		}
 		if (so->exact.n > 0 && so->exact.rows[0].dist <= Min(so->margin, so->radius))
 		{
-			ExactRow	row = exact_pop(&so->exact);
+			QueuedRow	row = row_queue_pop(&so->exact);
 
 			so->returned_dist = Max(so->returned_dist, row.dist);
 			return return_row(scan, &row);
@@ -971,7 +896,7 @@ hnsw_gettuple(IndexScanDesc scan, ScanDirection dir)
 			case SCAN_LATE:
 				if (so->late.n > 0)
 				{
-					ExactRow	row = exact_pop(&so->late);
+					QueuedRow	row = row_queue_pop(&so->late);
 
 					return return_row(scan, &row);
 				}

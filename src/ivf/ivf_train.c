@@ -44,10 +44,12 @@
 /* ---- Memory ---- */
 
 /*
- * Processes that memory is set aside for, if there may not be more: the sample,
- * and what comes of it, must not depend on how many there are.
+ * Processes that memory is set aside for, whether there are so many or fewer:
+ * the sample, and what comes of it, must not depend on that.  No more take
+ * part, and fewer where their own memory would be more than such a share.
  */
 #define PROCESSES 9
+#define SCRATCH_SHARE 4
 
 /* What goes where, in bytes. */
 typedef struct TrainPlan
@@ -68,18 +70,30 @@ plan_sizes(TrainPlan *plan, Size memory)
 	plan->piece = plan->block + plan->spec.n * sample;
 }
 
-/* All that training takes at a time with so many processes. */
 static Size
-plan_total(const TrainPlan *plan, int processes)
+scratch_size(const TrainPlan *plan)
+{
+	return kmeans_scratch_size(&plan->spec) + PG_CACHE_LINE_SIZE;
+}
+
+static int
+most_processes(const TrainPlan *plan, Size memory)
+{
+	return (int) Max(Min(memory / SCRATCH_SHARE / scratch_size(plan), PROCESSES), 1);
+}
+
+/* All that training takes at a time. */
+static Size
+plan_total(const TrainPlan *plan, Size memory)
 {
 	return plan->piece + kmeans_centroid_size(&plan->spec) * plan->spec.k +
 		plan->kept * (kmeans_sample_size(&plan->spec) + sizeof(uint32)) +
-		(kmeans_scratch_size(&plan->spec) + PG_CACHE_LINE_SIZE) * processes;
+		scratch_size(plan) * most_processes(plan, memory);
 }
 
 /* Room for as many samples as the memory has, at most `wanted`. */
 static void
-plan_samples(TrainPlan *plan, Size memory, int processes, Size wanted)
+plan_samples(TrainPlan *plan, Size memory, Size wanted)
 {
 	Size		low = 0;
 	Size		high = wanted;
@@ -88,7 +102,7 @@ plan_samples(TrainPlan *plan, Size memory, int processes, Size wanted)
 	{
 		plan->spec.n = low + (high - low + 1) / 2;
 		plan_sizes(plan, memory);
-		if (plan_total(plan, processes) <= memory)
+		if (plan_total(plan, memory) <= memory)
 			low = plan->spec.n;
 		else
 			high = plan->spec.n - 1;
@@ -102,7 +116,6 @@ static void
 make_plan(TrainPlan *plan, const IvfTrainParams *params, double rows)
 {
 	const VecidxType *type = params->opclass->type;
-	int			processes = Max(max_parallel_maintenance_workers + 1, PROCESSES);
 	int			k = params->lists > 0 ? params->lists : (int) ivf_default_lists(rows);
 	/* the estimate may be low */
 	double		most = Min(rows * 1.1 + 1000, (double) PG_INT32_MAX / 2);
@@ -118,11 +131,11 @@ make_plan(TrainPlan *plan, const IvfTrainParams *params, double rows)
 
 		plan->spec.k = k;
 		plan->spec.elements = type->elements == QUANT_BIT_STRING ? KMEANS_BITS : type->half ? KMEANS_F16 : KMEANS_F32;
-		plan_samples(plan, params->memory, processes, wanted);
+		plan_samples(plan, params->memory, wanted);
 		if (plan->spec.n < wanted && plan->spec.elements == KMEANS_F32)
 		{
 			plan->spec.elements = KMEANS_F16;
-			plan_samples(plan, params->memory, processes, wanted);
+			plan_samples(plan, params->memory, wanted);
 		}
 		if (plan->spec.n >= enough)
 			return;
@@ -133,7 +146,7 @@ make_plan(TrainPlan *plan, const IvfTrainParams *params, double rows)
 			ereport(ERROR,
 					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 					 errmsg("memory required is %zu MB, maintenance_work_mem is %zu MB",
-							plan_total(plan, processes) / (1024 * 1024) + 1, params->memory / (1024 * 1024)),
+							plan_total(plan, params->memory) / (1024 * 1024) + 1, params->memory / (1024 * 1024)),
 					 errhint("Increase maintenance_work_mem, or reduce the number of lists.")));
 		}
 	}
@@ -467,6 +480,7 @@ ivf_train(Relation heap, Relation index, IndexInfo *info, const IvfTrainParams *
 	make_plan(&plan, params, training->rows);
 
 	workers = vecidx_parallel_workers(heap, index, (double) plan.spec.n * plan.spec.k, WORK_PER_WORKER);
+	workers = Min(workers, most_processes(&plan, params->memory) - 1);
 	if (workers > 0)
 	{
 		char	   *why;

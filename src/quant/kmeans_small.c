@@ -8,9 +8,13 @@
 #include <math.h>
 #include <string.h>
 
-/* Samples that are compared with a run of centroids while that is in cache. */
+/*
+ * Samples that are compared with a run of centroids while that is in cache;
+ * fewer where vectors are long, in as many bytes.
+ */
 #define TILE_SAMPLES 16
 #define TILE_CENTROIDS 64
+#define TILE_FLOATS 16384
 
 typedef void (*BatchKernel) (const float *query, const float *const *vecs, int nvecs, int n, float *out);
 
@@ -83,11 +87,19 @@ tick(const KMeans *km)
 
 typedef struct Scratch
 {
-	float	   *tile;			/* TILE_SAMPLES times dim: samples that are not what is compared */
+	float	   *tile;			/* tile_samples() times dim: samples that are not what is compared */
 	double	   *sums;			/* dim */
 	uint32_t   *counts;			/* dim; in place of both, for bits */
 	uint32_t   *members;
 } Scratch;
+
+static inline size_t
+tile_samples(int dim)
+{
+	size_t		n = TILE_FLOATS / (size_t) dim;
+
+	return n < 1 ? 1 : n < TILE_SAMPLES ? n : TILE_SAMPLES;
+}
 
 static size_t
 place_scratch(const KMeansSpec *spec, void *memory, Scratch *scratch)
@@ -102,7 +114,7 @@ place_scratch(const KMeansSpec *spec, void *memory, Scratch *scratch)
 	}
 	scratch->sums = memory;
 	scratch->tile = (float *) (scratch->sums + dim);
-	return dim * sizeof(double) + TILE_SAMPLES * dim * sizeof(float);
+	return dim * sizeof(double) + tile_samples(spec->dim) * dim * sizeof(float);
 }
 
 size_t
@@ -212,6 +224,7 @@ kmeans_assign(KMeans *km, const uint32_t *samples, size_t from, size_t to,
 {
 	const KMeansSpec *spec = &km->spec;
 	BatchKernel kernel = route_kernel(spec->metric);
+	size_t		tile = tile_samples(spec->dim);
 	float		sign = rules[spec->metric].inner == METRIC_IP ? -1.0f : 1.0f;
 	Scratch		scratch;
 
@@ -221,9 +234,9 @@ kmeans_assign(KMeans *km, const uint32_t *samples, size_t from, size_t to,
 		return;
 	}
 	(void) place_scratch(spec, km->scratch, &scratch);
-	for (size_t i = from; i < to; i += TILE_SAMPLES)
+	for (size_t i = from; i < to; i += tile)
 	{
-		int			m = to - i < TILE_SAMPLES ? (int) (to - i) : TILE_SAMPLES;
+		int			m = (int) (to - i < tile ? to - i : tile);
 		const float *v[TILE_SAMPLES];
 		float		best[TILE_SAMPLES];
 
@@ -417,12 +430,13 @@ shrink(KMeans *km, const uint32_t *samples, size_t m, const void *centroid, floa
 {
 	const KMeansSpec *spec = &km->spec;
 	BatchKernel kernel = seed_kernel(spec->metric);
+	size_t		tile = tile_samples(spec->dim);
 	Scratch		scratch;
 
 	(void) place_scratch(spec, km->scratch, &scratch);
-	for (size_t i = 0; i < m; i += TILE_SAMPLES)
+	for (size_t i = 0; i < m; i += tile)
 	{
-		int			n = m - i < TILE_SAMPLES ? (int) (m - i) : TILE_SAMPLES;
+		int			n = (int) (m - i < tile ? m - i : tile);
 		const float *v[TILE_SAMPLES];
 		float		out[TILE_SAMPLES];
 
@@ -439,7 +453,7 @@ shrink(KMeans *km, const uint32_t *samples, size_t m, const void *centroid, floa
 		for (int j = 0; j < n; j++)
 			if (out[j] < near[i + (size_t) j])
 				near[i + (size_t) j] = out[j];
-		if (i % 256 == 0)
+		if (i % 256 < tile)
 			tick(km);
 	}
 }

@@ -14,6 +14,7 @@
  * ivf_insert.c	one row
  * ivf_scan.c	queries
  * ivf_maintain.c	lists rewritten, split and merged
+ * ivf_learn.c	an index that began with too few rows made anew
  * ivf_vacuum.c	VACUUM
  * ivf_check.c	vecidx_check()
  */
@@ -87,6 +88,8 @@ typedef struct IvfIndex
 	uint32		entries_per_page;
 	uint32		centroid_pages;
 	const float *origin;		/* dim floats, or NULL */
+	BlockNumber trained_block;	/* pages of origin and trained data */
+	uint32		ntrained_blocks;
 	uint32		max_capacity;	/* of a segment in rows that has a page for itself */
 
 	/* copies of what changes */

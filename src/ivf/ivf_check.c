@@ -16,7 +16,8 @@
  *	 B1 in a unit: first the directory page, then the centroids, each with the
  *		unit's number;
  *	 B2 elsewhere: list pages, FREE ones, new ones that a crash left, and pages
- *		of a unit that a crash kept from being one.
+ *		of a directory or trained data that were replaced, or a crash kept from
+ *		being used.
  * Entries (as they are when what is pending has been done)
  *	 D1 FREE or USED; FREE from nlists on; head and tail both or neither;
  *	 D2 a USED one's code is one, and its centroid is finite;
@@ -520,7 +521,8 @@ check_blocks(IvfCheck *c)
 			continue;
 		if (PageIsNew(page) || vecidx_page_problem(page, VECIDX_PAGE_FREE, IVF_VERSION) == NULL ||
 			vecidx_page_problem(page, VECIDX_PAGE_DIRECTORY, IVF_VERSION) == NULL ||
-			vecidx_page_problem(page, VECIDX_PAGE_CENTROID, IVF_VERSION) == NULL)
+			vecidx_page_problem(page, VECIDX_PAGE_CENTROID, IVF_VERSION) == NULL ||
+			vecidx_page_problem(page, VECIDX_PAGE_TRAINED, IVF_VERSION) == NULL)
 			continue;
 		if (vecidx_page_problem(page, VECIDX_PAGE_LIST, IVF_VERSION) != NULL)
 			vecidx_check_report(c->out, block, -1, "list page: %s",

@@ -28,6 +28,7 @@
 #include "commands/vacuum.h"
 #include "index/rerank.h"
 #include "ivf/ivf.h"
+#include "ivf/ivf_work.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
@@ -126,23 +127,6 @@ try_again(const IvfIndex *ivf, double rows)
 
 /* ---- What an operation works with ---- */
 
-typedef struct Work
-{
-	Relation	index;
-	Relation	heap;
-	IvfIndex   *ivf;
-	MemoryContext context;		/* of all this */
-	MemoryContext row;			/* for a value from the table */
-	bool		vacuum;
-	RowFetch   *fetch;			/* NULL: values are decoded from codes */
-	bool		bits;
-	Size		vector_size;	/* as centroids have it */
-	void	   *buffer;
-	void	   *scratch;
-	uint8	   *code;
-	bool		rough;			/* codes say too little to go by */
-} Work;
-
 /* A list that the operation changes, or may change. */
 typedef struct Target
 {
@@ -155,10 +139,10 @@ typedef struct Target
 	bool		rewritten;
 } Target;
 
-static Work *
+static IvfWork *
 work_begin(Relation index, Relation heap, IvfIndex *ivf, MemoryContext context, bool vacuum)
 {
-	Work	   *work = MemoryContextAllocZero(context, sizeof(Work));
+	IvfWork	   *work = MemoryContextAllocZero(context, sizeof(IvfWork));
 
 	work->index = index;
 	work->heap = heap;
@@ -190,7 +174,7 @@ work_begin(Relation index, Relation heap, IvfIndex *ivf, MemoryContext context, 
 }
 
 static void
-work_end(Work *work)
+work_end(IvfWork *work)
 {
 	if (work->fetch != NULL)
 		row_fetch_end(work->fetch);
@@ -199,7 +183,7 @@ work_end(Work *work)
 
 /* As a row is compared with centroids: of length one under cosine. */
 static void
-normalise(const Work *work, float *vector)
+normalise(const IvfWork *work, float *vector)
 {
 	double		norm;
 
@@ -213,7 +197,7 @@ normalise(const Work *work, float *vector)
 
 /* The row's value by the table; false if it cannot be had. */
 static bool
-fetch_vector(Work *work, ItemPointer tid, void *vector)
+fetch_vector(IvfWork *work, ItemPointer tid, void *vector)
 {
 	MemoryContext old = MemoryContextSwitchTo(work->row);
 	bool		found = false;
@@ -240,8 +224,8 @@ fetch_vector(Work *work, ItemPointer tid, void *vector)
  * A row of the list around centroid: as exactly as can be, or as its code has
  * it where that will do.
  */
-static void
-read_vector(Work *work, const IvfRows *rows, size_t i, const void *centroid, bool exactly, void *vector)
+void
+ivf_work_vector(IvfWork *work, const IvfRows *rows, size_t i, const void *centroid, bool exactly, void *vector)
 {
 	const ListCode *code = &work->ivf->code;
 	const uint8 *bytes = rows->codes + i * code->code_size;
@@ -258,7 +242,7 @@ read_vector(Work *work, const IvfRows *rows, size_t i, const void *centroid, boo
 
 /* By the metric that puts rows into lists. */
 static inline double
-distance(const Work *work, const void *vector, const void *centroid)
+distance(const IvfWork *work, const void *vector, const void *centroid)
 {
 	double		d;
 
@@ -277,14 +261,14 @@ typedef struct Vectors
 } Vectors;
 
 static inline void *
-vector_at(const Work *work, const Vectors *v, size_t i)
+vector_at(const IvfWork *work, const Vectors *v, size_t i)
 {
 	return v->values + i * work->vector_size;
 }
 
 /* The mean of some vectors; of bits, what most of them have. */
 static void
-mean(const Work *work, const Vectors *v, const uint32 *which, size_t n, void *centroid)
+mean(const IvfWork *work, const Vectors *v, const uint32 *which, size_t n, void *centroid)
 {
 	int			dim = work->ivf->dim;
 
@@ -342,7 +326,7 @@ compare_leanings(const void *a, const void *b)
 }
 
 static size_t
-farthest(const Work *work, const Vectors *v, const uint32 *which, size_t n, const void *from, double *dist)
+farthest(const IvfWork *work, const Vectors *v, const uint32 *which, size_t n, const void *from, double *dist)
 {
 	size_t		best = 0;
 
@@ -367,7 +351,7 @@ farthest(const Work *work, const Vectors *v, const uint32 *which, size_t n, cons
  * again and again.
  */
 static size_t
-cut(const Work *work, const Vectors *v, uint32 *which, size_t n)
+cut(const IvfWork *work, const Vectors *v, uint32 *which, size_t n)
 {
 	char	   *centroids = palloc(2 * work->vector_size);
 	void	   *first = centroids;
@@ -415,7 +399,7 @@ cut(const Work *work, const Vectors *v, uint32 *which, size_t n)
 
 /* Cut until no piece has more than `most`; appends the pieces' means to centroids, and returns how many. */
 static int
-cut_up(const Work *work, const Vectors *v, uint32 *which, size_t n, double most, char *centroids, int room)
+cut_up(const IvfWork *work, const Vectors *v, uint32 *which, size_t n, double most, char *centroids, int room)
 {
 	size_t		at = 0;
 	int			done;
@@ -438,8 +422,8 @@ cut_up(const Work *work, const Vectors *v, uint32 *which, size_t n, double most,
  * Close a list's tail, so that what is in the list stays as it is, and copy the
  * entry.  False if it is not in use.
  */
-static bool
-close_list(Work *work, uint32 list, IvfListCopy *copy)
+bool
+ivf_work_close(IvfWork *work, uint32 list, IvfListCopy *copy)
 {
 	IvfEntry	entry;
 	Buffer		directory = ivf_directory_entry(work->ivf, work->index, list, BUFFER_LOCK_SHARE, &entry);
@@ -476,7 +460,7 @@ close_list(Work *work, uint32 list, IvfListCopy *copy)
 
 /* A list that is not rewritten after all takes rows again. */
 static void
-open_list(Work *work, const IvfListCopy *copy)
+open_list(IvfWork *work, const IvfListCopy *copy)
 {
 	IvfSegmentRef tail;
 	const char *problem;
@@ -498,7 +482,7 @@ open_list(Work *work, const IvfListCopy *copy)
 /* ---- The operation ---- */
 
 static Target *
-make_targets(Work *work, int n)
+make_targets(IvfWork *work, int n)
 {
 	Target	   *targets = MemoryContextAllocZero(work->context, sizeof(Target) * Max(n, 1));
 
@@ -512,7 +496,7 @@ make_targets(Work *work, int n)
 
 /* Lists around a centroid, the nearest first, closed and read; of so many rows that their vectors fit the memory. */
 static int
-find_neighbours(Work *work, const Target *source, Target *neighbours)
+find_neighbours(IvfWork *work, const Target *source, Target *neighbours)
 {
 	IvfIndex   *ivf = work->ivf;
 	IvfRoute	route;
@@ -543,7 +527,7 @@ find_neighbours(Work *work, const Target *source, Target *neighbours)
 		if (target->old.rows > most || target->old.rows > room)
 			continue;
 		/* nor can one without a segment be closed */
-		if (!ItemPointerIsValid(&target->old.tail) || !close_list(work, target->list, &target->old))
+		if (!ItemPointerIsValid(&target->old.tail) || !ivf_work_close(work, target->list, &target->old))
 			continue;
 		target->centroid = MemoryContextAlloc(work->context, work->vector_size);
 		ivf_centroid_read(ivf, work->index, target->list, target->centroid);
@@ -576,18 +560,18 @@ typedef struct Clusters
 } Clusters;
 
 static const void *
-row_vector(Work *work, const Clusters *c, size_t i, void *buffer)
+row_vector(IvfWork *work, const Clusters *c, size_t i, void *buffer)
 {
 	const Moving *row = &c->rows[i];
 
 	if (c->vectors.values != NULL)
 		return vector_at(work, &c->vectors, i);
-	read_vector(work, &row->from->read, row->index, row->from->centroid, true, buffer);
+	ivf_work_vector(work, &row->from->read, row->index, row->from->centroid, true, buffer);
 	return buffer;
 }
 
 static int
-nearest(const Work *work, const Clusters *c, const void *vector, bool changing)
+nearest(const IvfWork *work, const Clusters *c, const void *vector, bool changing)
 {
 	int			best = -1;
 	double		best_dist = INFINITY;
@@ -609,7 +593,7 @@ nearest(const Work *work, const Clusters *c, const void *vector, bool changing)
 }
 
 static void
-assign_rows(Work *work, Clusters *c)
+assign_rows(IvfWork *work, Clusters *c)
 {
 	void	   *buffer = palloc(work->vector_size);
 
@@ -623,7 +607,7 @@ assign_rows(Work *work, Clusters *c)
 
 /* Means of the rows that are assigned to each cluster, in the place of the centroids. */
 static void
-recentre(Work *work, Clusters *c)
+recentre(IvfWork *work, Clusters *c)
 {
 	uint32	   *which = palloc(sizeof(uint32) * c->nrows);
 
@@ -647,7 +631,7 @@ recentre(Work *work, Clusters *c)
  * others keep theirs.
  */
 static void
-settle(Work *work, Clusters *c)
+settle(IvfWork *work, Clusters *c)
 {
 	Target	   *targets = c->targets;
 	char	   *old = palloc(c->n * work->vector_size);
@@ -683,7 +667,7 @@ settle(Work *work, Clusters *c)
 
 /* Which lists around are rewritten, and where the rows of the others stay or go. */
 static void
-decide(Work *work, Clusters *c)
+decide(IvfWork *work, Clusters *c)
 {
 	uint32	   *moves = palloc0(sizeof(uint32) * Max(c->n, 1));
 	void	   *buffer = palloc(work->vector_size);
@@ -713,7 +697,7 @@ decide(Work *work, Clusters *c)
 
 /* Put a row where it is to be. */
 static void
-place_row(Work *work, Clusters *c, size_t i, void *buffer)
+place_row(IvfWork *work, Clusters *c, size_t i, void *buffer)
 {
 	const ListCode *code = &work->ivf->code;
 	Moving	   *row = &c->rows[i];
@@ -726,7 +710,7 @@ place_row(Work *work, Clusters *c, size_t i, void *buffer)
 	/* exact codes do not depend on the list */
 	if (!code->exact && (row->to != row->home || target->is_new))
 	{
-		read_vector(work, from, row->index, row->from->centroid, true, buffer);
+		ivf_work_vector(work, from, row->index, row->from->centroid, true, buffer);
 		listcode_encode(code, buffer, target->centroid, made_factors, work->code, work->scratch);
 		bytes = work->code;
 		factors = made_factors;
@@ -735,7 +719,7 @@ place_row(Work *work, Clusters *c, size_t i, void *buffer)
 }
 
 static void
-change_list(Work *work, Target *target, IvfListChange *change)
+change_list(IvfWork *work, Target *target, IvfListChange *change)
 {
 	IvfChain	chain;
 
@@ -767,7 +751,7 @@ free_list(const IvfListCopy *old, IvfListChange *change)
 
 /* Write what was decided. */
 static void
-write_clusters(Work *work, Clusters *c)
+write_clusters(IvfWork *work, Clusters *c)
 {
 	IvfIndex   *ivf = work->ivf;
 	IvfListChange *changes = palloc(sizeof(IvfListChange) * (2 * c->n + 1));
@@ -809,7 +793,7 @@ write_clusters(Work *work, Clusters *c)
 
 /* A list that is dissolved: those that get its rows keep their own. */
 static void
-keep_rows_around(Work *work, Clusters *c)
+keep_rows_around(IvfWork *work, Clusters *c)
 {
 	const ListCode *code = &work->ivf->code;
 
@@ -828,7 +812,7 @@ keep_rows_around(Work *work, Clusters *c)
  * dissolve it).  It is closed and source->read has its rows.
  */
 static void
-take_apart(Work *work, Target *source, const char *centroids, int nparts)
+take_apart(IvfWork *work, Target *source, const char *centroids, int nparts)
 {
 	Clusters	c = {0};
 	size_t		at = 0;
@@ -872,7 +856,7 @@ take_apart(Work *work, Target *source, const char *centroids, int nparts)
 			c.rows[at].index = (uint32) j;
 			c.rows[at].home = from == source ? -1 : i;
 			if (held)
-				read_vector(work, &from->read, j, from->centroid, from == source, vector_at(work, &c.vectors, at));
+				ivf_work_vector(work, &from->read, j, from->centroid, from == source, vector_at(work, &c.vectors, at));
 		}
 	}
 	if (held && nparts > 0)
@@ -886,13 +870,13 @@ take_apart(Work *work, Target *source, const char *centroids, int nparts)
 
 /* Close a list and read it; false if it is not in use. */
 static bool
-read_source(Work *work, uint32 list, Target *source)
+read_source(IvfWork *work, uint32 list, Target *source)
 {
 	memset(source, 0, sizeof(*source));
 	source->list = list;
 	ivf_rows_init(&source->read, &work->ivf->code, work->context);
 	ivf_rows_init(&source->rows, &work->ivf->code, work->context);
-	if (!close_list(work, list, &source->old))
+	if (!ivf_work_close(work, list, &source->old))
 		return false;
 	source->centroid = MemoryContextAlloc(work->context, work->vector_size);
 	ivf_centroid_read(work->ivf, work->index, list, source->centroid);
@@ -901,7 +885,7 @@ read_source(Work *work, uint32 list, Target *source)
 }
 
 static void
-pack_list(Work *work, Target *source)
+pack_list(IvfWork *work, Target *source)
 {
 	IvfListChange change;
 
@@ -911,7 +895,7 @@ pack_list(Work *work, Target *source)
 }
 
 static void
-split_list(Work *work, uint32 list)
+split_list(IvfWork *work, uint32 list)
 {
 	Target		source;
 	double		target = ivf_target_rows(work->ivf);
@@ -938,7 +922,7 @@ split_list(Work *work, uint32 list)
 	{
 		CHECK_FOR_INTERRUPTS();
 		which[i] = (uint32) i;
-		read_vector(work, &source.read, (size_t) ((double) i * n / sample.n), source.centroid, true,
+		ivf_work_vector(work, &source.read, (size_t) ((double) i * n / sample.n), source.centroid, true,
 					vector_at(work, &sample, i));
 	}
 	centroids = MemoryContextAlloc(work->context, work->vector_size * MAX_PARTS);
@@ -967,9 +951,13 @@ ivf_split(Relation index, Relation heap, uint32 list)
 		ivf_entry_read(ivf, index, list, &copy);
 		if (copy.state == IVF_LIST_USED && ivf_too_long(ivf, copy.rows + 1) && try_again(ivf, copy.rows + 1))
 		{
-			Work	   *work = work_begin(index, heap, ivf, context, false);
+			IvfWork	   *work = work_begin(index, heap, ivf, context, false);
 
-			split_list(work, list);
+			/* parts of a list with poor codebooks would have no better ones */
+			if (ivf_learn_wanted(ivf) && ivf_learn_enough(ivf, Max(ivf->rows, (double) copy.rows)))
+				ivf_learn(work);
+			else if (!ivf_learn_wanted(ivf) || ivf->code.spec.kind != LISTCODE_PQ)
+				split_list(work, list);
 			work_end(work);
 		}
 	}
@@ -1056,7 +1044,7 @@ what_to_do(IvfIndex *ivf, Relation index, const IvfListCopy *list)
 static void
 act(IvfIndex *ivf, Relation index, Relation heap, uint32 list, MemoryContext context)
 {
-	Work	   *work = work_begin(index, heap, ivf, context, true);
+	IvfWork	   *work = work_begin(index, heap, ivf, context, true);
 	IvfListCopy copy;
 	Target		source;
 	Action		action = LEAVE;
@@ -1064,9 +1052,9 @@ act(IvfIndex *ivf, Relation index, Relation heap, uint32 list, MemoryContext con
 	ivf_entry_read(ivf, index, list, &copy);
 	if (copy.state == IVF_LIST_USED)
 		action = what_to_do(ivf, index, &copy);
-	if (action == SPLIT)
+	if (action == SPLIT && !(ivf_learn_wanted(ivf) && ivf->code.spec.kind == LISTCODE_PQ))
 		split_list(work, list);
-	else if (action != LEAVE && read_source(work, list, &source))
+	else if (action != SPLIT && action != LEAVE && read_source(work, list, &source))
 	{
 		if (action == PACK)
 			pack_list(work, &source);

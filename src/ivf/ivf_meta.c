@@ -183,6 +183,8 @@ load_index(Relation index, const IvfMetaPageData *meta)
 	ivf->entry_size = meta->entry_size;
 	ivf->entries_per_page = meta->entries_per_page;
 	ivf->centroid_pages = meta->centroid_pages;
+	ivf->trained_block = meta->trained_block;
+	ivf->ntrained_blocks = meta->ntrained_blocks;
 	if (!vecidx_extents_exist(&meta->units, nblocks) ||
 		(uint64) meta->trained_block + meta->ntrained_blocks > nblocks)
 		vecidx_corrupted(index, IVF_META_BLOCK, -1, "pages that the metapage names do not exist");

@@ -118,14 +118,12 @@ is_leftover(VacuumState *state, const Leftover *segment, bool *old)
 {
 	IvfListCopy list;
 
-	if (segment->list >= state->ivf->nlists)
-	{
-		*old = true;
-		return true;
-	}
-	ivf_entry_read(state->ivf, state->index, segment->list, &list);
+	bool		known = segment->list < state->ivf->nlists;
+
+	/* an index that was made anew may have had more lists before; no entry is older than that */
+	ivf_entry_read(state->ivf, state->index, known ? segment->list : 0, &list);
 	*old = ivf_long_ago(state->heap, list.changed);
-	return list.state != IVF_LIST_USED || list.generation != segment->generation;
+	return !known || list.state != IVF_LIST_USED || list.generation != segment->generation;
 }
 
 /* ---- Dead TIDs ---- */
@@ -319,8 +317,19 @@ reclaim_page(VacuumState *state, BlockNumber block)
 	/* who adds pages to the directory has this lock */
 	if (!ivf_maintain_lock(state->index, false))
 		return;
-	if (ivf_index_refresh(state->ivf, state->index) && !vecidx_extents_contain(&state->ivf->units, block))
+	if (ivf_index_refresh(state->ivf, state->index) && !vecidx_extents_contain(&state->ivf->units, block) &&
+		!(block >= state->ivf->trained_block && block - state->ivf->trained_block < state->ivf->ntrained_blocks))
 	{
+		IvfListCopy first;
+
+		/* a directory that was replaced: no entry of the present one is older */
+		ivf_entry_read(state->ivf, state->index, 0, &first);
+		if (!ivf_long_ago(state->heap, first.changed))
+		{
+			state->leftovers_stay = true;
+			ivf_maintain_unlock(state->index);
+			return;
+		}
 		buffer = ReadBufferExtended(state->index, MAIN_FORKNUM, block, RBM_NORMAL, state->strategy);
 		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 		page = BufferGetPage(buffer);
@@ -421,13 +430,16 @@ sweep_page(VacuumState *state, BlockNumber block)
 	else if (!is_new)
 	{
 		reserved = vecidx_page_problem(page, VECIDX_PAGE_DIRECTORY, IVF_VERSION) == NULL ||
-			vecidx_page_problem(page, VECIDX_PAGE_CENTROID, IVF_VERSION) == NULL;
+			vecidx_page_problem(page, VECIDX_PAGE_CENTROID, IVF_VERSION) == NULL ||
+			vecidx_page_problem(page, VECIDX_PAGE_TRAINED, IVF_VERSION) == NULL;
 		/* TIDs that cannot be read must not be passed over */
-		if (!reserved && vecidx_page_problem(page, VECIDX_PAGE_TRAINED, IVF_VERSION) != NULL)
+		if (!reserved)
 			vecidx_page_check(state->index, buffer, VECIDX_PAGE_LIST, IVF_VERSION);
 	}
 	UnlockReleaseBuffer(buffer);
-	if (is_new || (reserved && !vecidx_extents_contain(&state->ivf->units, block)))
+	if (is_new || (reserved && !vecidx_extents_contain(&state->ivf->units, block) &&
+				   !(block >= state->ivf->trained_block &&
+					 block - state->ivf->trained_block < state->ivf->ntrained_blocks)))
 		reclaim_page(state, block);
 }
 

@@ -16,7 +16,7 @@ use VecidxTest;
 my $primary = new_node('primary', streaming => 1, conf => "wal_consistency_checking = all\n");
 my %indexes = (
 	l2 => 'ivfflat (v vector_l2_ops)',
-	cosine => 'ivfpq (v vector_cosine_ops)',
+	cosine => 'ivfpq (v vector_cosine_ops) WITH (quantizer = pq)',
 	ip => 'ivfpq (v vector_ip_ops) WITH (bits = 1, lists = 20)');
 
 load_vectors($primary, 'pool', make_vectors(6000, 24, 1));

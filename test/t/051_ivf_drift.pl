@@ -22,14 +22,15 @@ load_vectors($node, 'queries', make_vectors(100, 24, 2));
 $node->safe_psql('postgres', 'CREATE TABLE topics AS SELECT p.id, p.v,
 	(SELECT t.id FROM pool t WHERE t.id <= 30 ORDER BY t.v <-> p.v LIMIT 1) AS topic FROM pool p');
 
-for my $am (qw(ivfflat ivfpq))
+for my $case ([ 'ivfflat', 'ivfflat', '' ], [ 'rabitq', 'ivfpq', '' ], [ 'pq', 'ivfpq', 'WITH (quantizer = pq)' ])
 {
+	my ($name, $am, $options) = @$case;
 	my $probes = "SET $am.probes = 6; SET $am.iterative_scan = off;";
 	my $recall = sub { return (recall($node, set => $probes))[0]; };
 	my $size = sub { return $node->safe_psql('postgres', "SELECT pg_relation_size('idx') / 8192"); };
 
 	$node->safe_psql('postgres', "DROP TABLE IF EXISTS items; CREATE TABLE items (id int PRIMARY KEY, v vector(24));
-		CREATE INDEX idx ON items USING $am (v vector_l2_ops)");
+		CREATE INDEX idx ON items USING $am (v vector_l2_ops) $options");
 	for my $part (0 .. 9)
 	{
 		$node->safe_psql('postgres', "INSERT INTO items SELECT id, v FROM (
@@ -37,8 +38,8 @@ for my $am (qw(ivfflat ivfpq))
 			WHERE n * 10 / ($ROWS + 1) = $part ORDER BY n");
 	}
 	my $grown = $recall->();
-	check_ok($node, 'idx', "$am, grown");
-	complete_ok($node, 'items', 'l2', "$am, grown");
+	check_ok($node, 'idx', "$name, grown");
+	complete_ok($node, 'items', 'l2', "$name, grown");
 
 	# the file stays as long as it is: what was left over makes room
 	$node->safe_psql('postgres', 'VACUUM items');
@@ -49,15 +50,15 @@ for my $am (qw(ivfflat ivfpq))
 		$node->safe_psql('postgres', 'VACUUM (INDEX_CLEANUP ON) items');
 		$node->safe_psql('postgres', "INSERT INTO items SELECT id, v FROM pool WHERE id % 4 = $round % 4");
 	}
-	cmp_ok($size->(), '<=', $pages * 1.25, "$am: after $pages pages the index grows no more");
-	check_ok($node, 'idx', "$am, rows replaced");
+	cmp_ok($size->(), '<=', $pages * 1.25, "$name: after $pages pages the index grows no more");
+	check_ok($node, 'idx', "$name, rows replaced");
 	my $replaced = $recall->();
 
 	$node->safe_psql('postgres', 'REINDEX INDEX idx');
 	my $fresh = $recall->();
-	cmp_ok($grown, '>=', $fresh - 0.03, "$am: recall $grown, of a new index $fresh");
-	cmp_ok($replaced, '>=', $fresh - 0.03, "$am: recall $replaced when all rows were replaced");
-	cmp_ok($fresh, '<', 0.999, "$am: few enough probes to tell");
+	cmp_ok($grown, '>=', $fresh - 0.03, "$name: recall $grown, of a new index $fresh");
+	cmp_ok($replaced, '>=', $fresh - 0.03, "$name: recall $replaced when all rows were replaced");
+	cmp_ok($fresh, '<', 0.999, "$name: few enough probes to tell");
 }
 $node->stop;
 done_testing();

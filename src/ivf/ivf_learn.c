@@ -119,6 +119,7 @@ typedef struct Learned
 	float	   *origin;
 	void	   *trained;
 	uint32		nlists;
+	uint32		nentries;		/* of the directory: as many as before at least, for segments name their lists */
 	const float *centroids;
 	const uint32 *list_of;		/* by row */
 	IvfListChange *lists;
@@ -145,6 +146,7 @@ find_centroids(IvfWork *work, const AllRows *all, Learned *learned)
 	km.tick = tick;
 	kmeans_run(&km);
 	learned->nlists = (uint32) kmeans_count(&km);
+	learned->nentries = Max(learned->nlists, ivf->nlists);
 	learned->centroids = kmeans_centroids(&km);
 	learned->list_of = kmeans_assigned(&km);
 }
@@ -288,14 +290,16 @@ write_units(IvfWork *work, const Learned *learned, const IvfMetaPageData *meta, 
 				IvfEntry	entry = (IvfEntry) (contents + (Size) j * meta->entry_size);
 				uint32		list = unit * meta->entries_per_page + j;
 
-				if (list >= learned->nlists)
+				if (list >= learned->nentries)
 					break;
+				entry->changed = changed;
+				if (list >= learned->nlists)
+					continue;
 				entry->head = learned->lists[list].head;
 				entry->tail = learned->lists[list].tail;
 				entry->generation = learned->lists[list].generation;
 				entry->rows = learned->lists[list].rows;
 				entry->segments = learned->lists[list].segments;
-				entry->changed = changed;
 			}
 			write_page(work->index, first + unit * pages + i, i == 0 ? VECIDX_PAGE_DIRECTORY : VECIDX_PAGE_CENTROID,
 					   unit, contents, size);
@@ -319,7 +323,7 @@ publish(IvfWork *work, const Learned *learned)
 	memcpy(meta, IvfPageGetMeta(BufferGetPage(buffer)), sizeof(IvfMetaPageData));
 	UnlockReleaseBuffer(buffer);
 	write_trained(work, learned, meta);
-	nunits = (learned->nlists + meta->entries_per_page - 1) / meta->entries_per_page;
+	nunits = (learned->nentries + meta->entries_per_page - 1) / meta->entries_per_page;
 	units = vecidx_extend(work->index, nunits * (1 + meta->centroid_pages), IVF_VERSION, VECIDX_FREE_RESERVED, false);
 	memset(&meta->units, 0, sizeof(meta->units));
 	vecidx_extent_add(&meta->units, units, nunits * (1 + meta->centroid_pages));
@@ -328,7 +332,7 @@ publish(IvfWork *work, const Learned *learned)
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate random values")));
 	meta->learned = 1;
-	meta->nlists = learned->nlists;
+	meta->nlists = learned->nentries;
 
 	/*
 	 * Every scan looks at the metapage before it reads entries.  Those that have

@@ -118,12 +118,14 @@ is_leftover(VacuumState *state, const Leftover *segment, bool *old)
 {
 	IvfListCopy list;
 
-	bool		known = segment->list < state->ivf->nlists;
-
-	/* an index that was made anew may have had more lists before; no entry is older than that */
-	ivf_entry_read(state->ivf, state->index, known ? segment->list : 0, &list);
+	if (segment->list >= state->ivf->nlists)
+	{
+		*old = true;
+		return true;
+	}
+	ivf_entry_read(state->ivf, state->index, segment->list, &list);
 	*old = ivf_long_ago(state->heap, list.changed);
-	return !known || list.state != IVF_LIST_USED || list.generation != segment->generation;
+	return list.state != IVF_LIST_USED || list.generation != segment->generation;
 }
 
 /* ---- Dead TIDs ---- */

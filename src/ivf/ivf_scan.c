@@ -8,8 +8,8 @@
  * it: the rows at hand are good up to there (the limit).  Where lists are left
  * that were not looked into, the limit is also such that many more rows lie
  * beyond it than before, because of the farther ones many are missing.  When
- * a query wants rows beyond the limit the next round keeps more of them, and
- * goes through more lists if that is more than a small part of what these hold.  A
+ * a query wants rows beyond the limit the next round keeps more of them, or
+ * goes through more lists.  A
  * row's TID is remembered once it was fetched or returned, so no round gives a
  * row twice, nor one that stands in two lists because it is being moved.  In
  * the end a round has gone through all lists and forgets nothing, so a query
@@ -40,8 +40,13 @@
 #include "utils/float.h"
 #include "utils/snapmgr.h"
 
-/* A row's distance is taken to be within this many standard errors of its estimate. */
+/*
+ * A row's distance is taken to be within this many standard errors of its
+ * estimate.  Codes of two bits a dimension or fewer err so much that each
+ * further error costs hundreds of rows to be fetched (README).
+ */
 #define SCAN_ERRORS 3.0f
+#define SCAN_ERRORS_COARSE 2.0f
 
 /* What distances may differ by that are added up in another order, relatively. */
 #define EXACT_SLACK 1e-5
@@ -100,6 +105,7 @@ typedef struct IvfScan
 	void	   *centroid;
 	void	   *buffer;			/* of a value */
 	RowFetch   *fetch;			/* NULL until needed */
+	float		errors;			/* how many are reckoned with */
 	bool		rerank;			/* distances come from the table */
 
 	ScanPhase	phase;
@@ -112,6 +118,7 @@ typedef struct IvfScan
 	int			next_ahead;
 	TidSet		handed;			/* rows fetched or returned */
 	double		returned_dist;	/* farthest returned, -inf at first */
+	uint64		nreturned;
 	double		radius;			/* farther rows are not wanted */
 
 	/* the lists of the present round, as their entries were at one moment */
@@ -128,7 +135,10 @@ typedef struct IvfScan
 	uint64		met;			/* rows scored */
 	bool		dropped;		/* rows have been forgotten, none nearer than the threshold */
 	float		threshold;
+	double		err_sum;		/* standard errors of rows near enough to be kept for a while */
+	uint64		nerrs;
 	double		limit;			/* rows farther than this wait for the next round */
+	bool		by_lists;		/* because of lists not gone through */
 
 	/* what the last scans took: where to begin */
 	size_t		keep_first;
@@ -140,13 +150,18 @@ typedef struct IvfScan
 
 /* ---- Working memory ---- */
 
+/* Codes of at most two bits a dimension. */
+static inline bool
+is_coarse(const IvfIndex *ivf)
+{
+	return !ivf->code.exact && ivf->code.code_size * 4 <= (Size) ivf->dim + 4;
+}
+
 static inline size_t
 least_kept(const IvfIndex *ivf)
 {
-	const ListCode *code = &ivf->code;
-
-	/* rows that are fetched to know the nearest ten are dozens then, or hundreds */
-	return code->exact || code->code_size * 4 > (Size) ivf->dim ? FIRST_KEEP : FIRST_KEEP_COARSE;
+	/* rows that are fetched to know the nearest ten are dozens, or hundreds */
+	return is_coarse(ivf) ? FIRST_KEEP_COARSE : FIRST_KEEP;
 }
 
 /*
@@ -172,6 +187,7 @@ make_scan(IvfIndex *ivf)
 	row_queue_init(&so->exact, context);
 	row_queue_init(&so->late, context);
 	tidset_init(&so->handed, context);
+	so->errors = is_coarse(ivf) ? SCAN_ERRORS_COARSE : SCAN_ERRORS;
 	so->keep_first = least_kept(ivf);
 	return so;
 }
@@ -249,6 +265,7 @@ begin_afresh(IvfScan *so)
 	so->nahead = so->next_ahead = 0;
 	tidset_clear(&so->handed);
 	so->returned_dist = -get_float8_infinity();
+	so->nreturned = 0;
 	so->nlists = so->scanned = so->prefetched = 0;
 	so->all_lists = false;
 	so->next_list = 0;
@@ -326,6 +343,7 @@ change_index(IndexScanDesc scan)
 	so->round = old->round;
 	so->rerank = old->rerank;
 	so->returned_dist = old->returned_dist;
+	so->nreturned = old->nreturned;
 	so->radius = old->radius;
 	so->keep = old->keep;
 	copy_queue(&so->exact, &old->exact);
@@ -387,7 +405,7 @@ sieve(IvfScan *so, const float *dist, const float *err, int n, const ItemPointer
 
 	if (err != NULL)
 		for (int i = 0; i < n; i++)
-			bounds[i] = dist[i] - SCAN_ERRORS * err[i];
+			bounds[i] = dist[i] - so->errors * err[i];
 	else
 		memcpy(bounds, dist, sizeof(float) * n);
 	for (int i = n; i % SIEVE != 0; i++)
@@ -411,6 +429,11 @@ sieve(IvfScan *so, const float *dist, const float *err, int n, const ItemPointer
 				continue;
 			if (codes != NULL)
 				bound = listcode_exact(so->query, codes + code_size * i);
+			else if (err != NULL)
+			{
+				so->err_sum += err[i];
+				so->nerrs++;
+			}
 			keep_row(so, bound, &tids[i]);
 		}
 	}
@@ -648,14 +671,23 @@ find_limit(IvfScan *so)
 		drop_far(so);
 	if (so->dropped)
 		limit = row_queue_select(&so->pending, so->pending.n);
+	so->by_lists = false;
 	if (!so->all_lists && so->pending.n > 0)
 	{
-		size_t		nearer = so->met / ROWS_A_RETURNED;
+		uint64		good = so->met / ROWS_A_RETURNED;
+		uint64		nearer = so->nreturned + so->exact.n;
+		double		margin;
 
-		nearer = nearer > so->handed.n ? nearer - so->handed.n : 0;
-		nearer = Max(nearer, 1);
+		nearer = Max(good > nearer ? good - nearer : 0, 1);
 		if (nearer < so->pending.n)
-			limit = Min(limit, row_queue_select(&so->pending, nearer));
+		{
+			/* of distances, where these are bounds of them */
+			margin = row_queue_select(&so->pending, nearer);
+			if (so->nerrs > 0)
+				margin += so->errors * so->err_sum / so->nerrs;
+			so->by_lists = margin < limit;
+			limit = Min(limit, margin);
+		}
 	}
 	row_queue_heapify(&so->pending);
 	return limit;
@@ -680,7 +712,7 @@ next_round(IndexScanDesc scan)
 		so->keep = so->keep_first;
 	else
 	{
-		if (!so->dropped && !so->all_lists)
+		if (!so->all_lists && (so->by_lists || !so->dropped))
 			probes = 2 * Max(so->nlists, 1);
 		so->keep = Min(so->keep * KEEP_GROWTH, most_kept(so));
 	}
@@ -699,6 +731,8 @@ next_round(IndexScanDesc scan)
 			so->nahead = so->next_ahead = 0;
 			so->scanned = so->prefetched = 0;
 			so->met = 0;
+			so->err_sum = 0;
+			so->nerrs = 0;
 			so->dropped = false;
 			so->threshold = FLT_MAX;
 			if (so->nlists == 0 || so->route.changes != so->ivf->changes)
@@ -726,17 +760,6 @@ next_round(IndexScanDesc scan)
 			continue;
 		}
 		scan_lists(so, index);
-		while (so->round > 0 && !so->all_lists && so->met < ROWS_A_RETURNED * (so->handed.n + so->keep))
-		{
-			if (!have_lists(so, index, so->nlists + so->nlists / 2 + 1) && !stable)
-				break;
-			scan_lists(so, index);
-		}
-		if (!stable && so->ivf->changes != so->route.changes)
-		{
-			so->nlists = 0;
-			continue;
-		}
 		break;
 	}
 	so->round++;
@@ -1049,6 +1072,7 @@ ivf_gettuple(IndexScanDesc scan, ScanDirection dir)
 				if (next_known(scan, so, &row))
 				{
 					so->returned_dist = Max(so->returned_dist, row.dist);
+					so->nreturned++;
 					return return_row(scan, &row.tid);
 				}
 				if (rounds_left(so) && so->limit <= so->radius)

@@ -68,7 +68,7 @@
  * While there are further lists, those gone through have to have so many rows
  * for each that is returned: of rows farther away than most, too many are in others.
  */
-#define ROWS_A_RETURNED 8
+#define ROWS_A_RETURNED 32
 
 /* Times that a round begins again because lists were rewritten under its feet. */
 #define MAX_RESTARTS 10

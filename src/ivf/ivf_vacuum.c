@@ -556,13 +556,14 @@ sweep(VacuumState *state)
 			vecidx_vacuum_delay_point();
 			sweep_page(state, block);
 		}
+	/* in this order: what is not in `changes` yet is published at `sure` or later */
+	sure = U64FromFullTransactionId(ReadNextFullTransactionId());
 	if (!ivf_index_refresh(state->ivf, state->index))
 		return false;
 	changes = state->ivf->changes;
 	correct_rows(state);
 	if (state->callback == NULL)
 		return true;
-	sure = U64FromFullTransactionId(ReadNextFullTransactionId());
 	if (changes != state->changes)
 	{
 		state->stats->estimated_count = true;

@@ -490,7 +490,11 @@ remembered_there(IvfScan *so, Relation index, BlockNumber block)
 	return true;
 }
 
-/* A segment was not there: is the chain still the list's? */
+/*
+ * A segment was not there: is the chain still the list's?  A list that is not
+ * in use any more has none: its rows are in others, and the round, which finds
+ * that `changes` has moved, begins again.
+ */
 static void
 chain_broken(IvfScan *so, Relation index, IvfListCopy *list, const ItemPointerData *where, const char *problem)
 {
@@ -500,6 +504,10 @@ chain_broken(IvfScan *so, Relation index, IvfListCopy *list, const ItemPointerDa
 	if (list->generation == generation && list->state == IVF_LIST_USED)
 		vecidx_corrupted(index, ItemPointerGetBlockNumberNoCheck(where),
 						 ItemPointerGetOffsetNumberNoCheck(where), problem);
+	if (list->state != IVF_LIST_USED)
+		ItemPointerSetInvalid(&list->head);
+	/* another uid is noticed where the next round begins */
+	(void) ivf_index_refresh(so->ivf, index);
 }
 
 /* What all codes of a list have in common, for the query. */

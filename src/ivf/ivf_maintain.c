@@ -690,6 +690,10 @@ decide(IvfWork *work, Clusters *c)
 			row->to = row->home;
 		else if (!c->targets[row->to].rewritten)
 			row->to = nearest(work, c, row_vector(work, c, i, buffer), true);
+
+		/* not between two that are rewritten in their place: neither could be published before the other */
+		if (row->home >= 0 && !c->targets[row->home].is_new && !c->targets[row->to].is_new)
+			row->to = row->home;
 	}
 	pfree(moves);
 	pfree(buffer);
@@ -771,10 +775,13 @@ write_clusters(IvfWork *work, Clusters *c)
 	if (nnew > 0)
 		ivf_directory_place(ivf, work->index, work->heap, numbers, nnew);
 	nnew = 0;
-	for (int i = 0; i < c->n; i++)
+	/* new lists first, so that rows that go there are never in none; those that go away come last */
+	for (int i = 0; i < 2 * c->n; i++)
 	{
-		Target	   *target = &c->targets[i];
+		Target	   *target = &c->targets[i % c->n];
 
+		if (target->is_new != (i < c->n))
+			continue;
 		if (!target->rewritten)
 			open_list(work, &target->old);
 		else if (!target->is_new || target->rows.n > 0)

@@ -901,6 +901,15 @@ pack_list(IvfWork *work, Target *source)
 	ivf_directory_publish(work->ivf, work->index, &change, 1, false);
 }
 
+/* Whether a list of so many rows has more segments than it needs. */
+static bool
+patchy(const IvfIndex *ivf, const IvfListCopy *list, double rows)
+{
+	double		full = ivf_segment_capacity(&ivf->code, IVF_SEGMENT_MAX_SIZE, ivf->code.nnibbles > 0);
+
+	return list->segments > ceil(rows / full) + 2;
+}
+
 static void
 split_list(IvfWork *work, uint32 list)
 {
@@ -934,10 +943,12 @@ split_list(IvfWork *work, uint32 list)
 	}
 	centroids = MemoryContextAlloc(work->context, work->vector_size * MAX_PARTS);
 	nparts = cut_up(work, &sample, which, sample.n, (TOO_LONG - 0.5) * target * sample.n / n, centroids, MAX_PARTS);
-	if (nparts < 2)
-		pack_list(work, &source);	/* its rows are equal */
-	else
+	if (nparts >= 2)
 		take_apart(work, &source, centroids, nparts);
+	else if (work->vacuum && patchy(work->ivf, &source.old, (double) n))
+		pack_list(work, &source);
+	else
+		open_list(work, &source.old);	/* its rows are equal */
 }
 
 void
@@ -1037,15 +1048,14 @@ what_to_do(IvfIndex *ivf, Relation index, const IvfListCopy *list)
 	double		target = ivf_target_rows(ivf);
 	double		wanted = ivf->lists_wanted > 0 ? ivf->rows / ivf->lists_wanted : target;
 	double		rows = rows_in_list(ivf, index, list);
-	double		full = ivf_segment_capacity(&ivf->code, IVF_SEGMENT_MAX_SIZE, ivf->code.nnibbles > 0);
-	bool		patchy = list->segments > ceil(rows / full) + 2;
+	bool		in_pieces = patchy(ivf, list, rows);
 
 	/* one that could not be split is packed then, and is left until it has grown */
-	if (rows > TOO_LONG * target && (patchy || rows <= 4 * target))
+	if (rows > TOO_LONG * target && (in_pieces || rows <= 4 * target))
 		return SPLIT;
 	if (rows < wanted / TOO_SHORT && ivf->used_lists > 1 && ItemPointerIsValid(&list->tail))
 		return DISSOLVE;
-	return patchy ? PACK : LEAVE;
+	return in_pieces ? PACK : LEAVE;
 }
 
 static void

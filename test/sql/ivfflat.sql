@@ -230,5 +230,14 @@ SELECT id FROM p ORDER BY v <-> ivf_vec(123, 16) LIMIT 1;
 SELECT id FROM p ORDER BY v <-> ivf_vec(456, 16) LIMIT 1;
 DROP TABLE p;
 
+-- a list of equal rows cannot be split, and trying costs no pages
+CREATE TABLE t (v vector(384));
+CREATE INDEX t_equal ON t USING ivfflat (v);
+INSERT INTO t SELECT array_fill(1, ARRAY[384])::real[]::vector FROM generate_series(1, 4000);
+SELECT pg_relation_size('t_equal') < 2 * 4000 * 384 * 4 AS small;
+SELECT count(*) FROM (SELECT v FROM t ORDER BY v <-> (SELECT v FROM t LIMIT 1)) s;
+SELECT * FROM vecidx_check('t_equal', true);
+DROP TABLE t;
+
 DROP FUNCTION ivf_vec;
 DROP FUNCTION ivf_noise, hnsw_recall, hnsw_check_all;

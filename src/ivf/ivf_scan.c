@@ -731,7 +731,7 @@ next_round(IndexScanDesc scan)
 
 		if (!ivf_index_refresh(so->ivf, index))
 			so = change_index(scan);
-		/* rows that no one has been dropped of may stay, if the lists are the same */
+		/* what is pending may stay if it is all that was met, and the lists are the same */
 		go_on = so->round > 0 && so->nlists > 0 && !so->dropped && so->route.changes == so->ivf->changes;
 		if (!go_on)
 		{

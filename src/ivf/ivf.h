@@ -381,6 +381,9 @@ extern double ivf_target_rows(const IvfIndex *ivf);
 /* Is a list of so many rows due for splitting? */
 extern bool ivf_too_long(const IvfIndex *ivf, double rows);
 
+/* Or is there another reason to call ivf_split(): rows enough to learn from? */
+extern bool ivf_due(const IvfIndex *ivf, double rows);
+
 /*
  * Split a list that has grown too long, unless somebody else is at work.
  * heap: the table, from which exact values are read.

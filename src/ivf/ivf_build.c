@@ -630,6 +630,16 @@ train_codes(const IvfTraining *training, const ListCodeSpec *spec)
 	return trained;
 }
 
+/*
+ * Whether the index may stay as it was made.  A small sample of many rows is
+ * what memory had room for, and nothing that an insert should make good.
+ */
+static bool
+learned_enough(const IvfTraining *training)
+{
+	return training->nsample > 0 && Max((double) training->nsample, training->rows) >= ENOUGH_TO_LEARN;
+}
+
 /* Centroids and all else that is learned, and the index's pages but the lists. */
 static void
 create_from_sample(Relation heap, Relation index, IndexInfo *info, const IvfParams *params,
@@ -647,7 +657,7 @@ create_from_sample(Relation heap, Relation index, IndexInfo *info, const IvfPara
 	ivf_train(heap, index, info, &train, context, training);
 	old = MemoryContextSwitchTo(context);
 	ivf_create(index, MAIN_FORKNUM, params, training->nsample > 0 ? training->mean : NULL,
-			   train_codes(training, &params->spec), training->nsample >= ENOUGH_TO_LEARN,
+			   train_codes(training, &params->spec), learned_enough(training),
 			   training->lists, training->centroids);
 	MemoryContextSwitchTo(old);
 	ivf_training_forget(training);

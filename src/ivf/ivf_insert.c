@@ -108,7 +108,7 @@ ivf_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relatio
 
 	old = MemoryContextSwitchTo(state->row);
 	list = insert_row(state, index, values[0], tid, indexInfo->ii_Context, &grown);
-	if (grown > 0 && ivf_too_long(state->ivf, grown))
+	if (grown > 0 && ivf_due(state->ivf, grown))
 		ivf_split(index, heap, list);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(state->row);

@@ -112,6 +112,19 @@ ivf_too_long(const IvfIndex *ivf, double rows)
 	return rows > TOO_LONG * ivf_target_rows(ivf);
 }
 
+/* Whether there are rows enough to learn from by now; a list has so many. */
+static bool
+wants_to_learn(const IvfIndex *ivf, double rows)
+{
+	return ivf_learn_wanted(ivf) && ivf_learn_enough(ivf, Max(ivf->rows, rows));
+}
+
+bool
+ivf_due(const IvfIndex *ivf, double rows)
+{
+	return ivf_too_long(ivf, rows) || wants_to_learn(ivf, rows);
+}
+
 /*
  * Whether a list that could not be split before is to be tried again, now that
  * it has got another segment: each time that it has grown by an eighth.
@@ -967,12 +980,13 @@ ivf_split(Relation index, Relation heap, uint32 list)
 	if (ivf_directory_finish(ivf, index) && list < ivf->nlists)
 	{
 		ivf_entry_read(ivf, index, list, &copy);
-		if (copy.state == IVF_LIST_USED && ivf_too_long(ivf, copy.rows + 1) && try_again(ivf, copy.rows + 1))
+		if (copy.state == IVF_LIST_USED && (wants_to_learn(ivf, copy.rows) ||
+											(ivf_too_long(ivf, copy.rows + 1) && try_again(ivf, copy.rows + 1))))
 		{
 			IvfWork	   *work = work_begin(index, heap, ivf, context, false);
 
 			/* parts of a list with poor codebooks would have no better ones */
-			if (ivf_learn_wanted(ivf) && ivf_learn_enough(ivf, Max(ivf->rows, (double) copy.rows)))
+			if (wants_to_learn(ivf, copy.rows))
 				ivf_learn(work);
 			else if (!ivf_learn_wanted(ivf) || ivf->code.spec.kind != LISTCODE_PQ)
 				split_list(work, list);

@@ -134,7 +134,7 @@ find_centroids(IvfWork *work, const AllRows *all, Learned *learned)
 	KMeans		km = {0};
 	void	   *block;
 
-	spec.metric = kmeans_route_metric(ivf->code.spec.metric);
+	spec.metric = ivf->code.spec.metric;
 	spec.elements = KMEANS_F32;
 	spec.dim = ivf->dim;
 	spec.n = all->n;

@@ -30,6 +30,7 @@
 #include "ivf/ivf.h"
 #include "ivf/ivf_work.h"
 #include "miscadmin.h"
+#include "quant/kmeans.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -279,6 +280,40 @@ vector_at(const IvfWork *work, const Vectors *v, size_t i)
 	return v->values + i * work->vector_size;
 }
 
+/*
+ * A centroid that is the mean of some vectors, as long as a build would make
+ * it (quant/kmeans.h), so that old lists and new ones compare.
+ */
+static void
+set_length(const IvfWork *work, const Vectors *v, const uint32 *which, size_t n, float *centroid)
+{
+	int			dim = work->ivf->dim;
+	double		norm = sqrt(simd_get()->sumsq_f32(centroid, dim));
+	double		length = 1;
+
+	if (!(norm > 0) || !isfinite(norm))
+		return;
+	if (work->ivf->code.spec.metric == METRIC_IP)
+	{
+		double		sum = 0;
+		double		squares = 0;
+
+		for (size_t i = 0; i < n; i++)
+		{
+			double		x = simd_get()->dot_f32(vector_at(work, v, which[i]), centroid, dim) / norm;
+
+			sum += x;
+			squares += x * x;
+		}
+		length = kmeans_length((double) n, sum, squares);
+	}
+	else if (work->ivf->code.spec.metric != METRIC_COSINE)
+		return;
+	if (length > 0 && isfinite(length))
+		for (int i = 0; i < dim; i++)
+			centroid[i] = (float) (centroid[i] * (length / norm));
+}
+
 /* The mean of some vectors; of bits, what most of them have. */
 static void
 mean(const IvfWork *work, const Vectors *v, const uint32 *which, size_t n, void *centroid)
@@ -318,6 +353,7 @@ mean(const IvfWork *work, const Vectors *v, const uint32 *which, size_t n, void 
 		for (int j = 0; j < dim; j++)
 			out[j] = (float) (sums[j] / (double) n);
 		pfree(sums);
+		set_length(work, v, which, n, out);
 	}
 }
 

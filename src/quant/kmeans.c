@@ -294,6 +294,17 @@ route_samples(KMeans *km, const State *state, size_t from, size_t to)
 	}
 }
 
+double
+kmeans_length(double n, double sum, double squares)
+{
+	double		mean;
+
+	if (!(n > 0 && sum > 0))
+		return 0;
+	mean = sum / n;
+	return fmin(mean + LENGTH_DEVIATIONS * sqrt(fmax(squares / n - mean * mean, 0)), FLT_MAX / 4);
+}
+
 /*
  * Of PHASE_LENGTH: samples went to centroids by direction alone, but a query
  * is to look first where large products are to be found.
@@ -316,14 +327,7 @@ measure_length(KMeans *km, const State *state, size_t c)
 		sum += x;
 		squares += x * x;
 	}
-	length[c] = 0;
-	if (n > 0 && sum > 0)
-	{
-		double		mean = sum / n;
-		double		variance = squares / n - mean * mean;
-
-		length[c] = (float) fmin(mean + LENGTH_DEVIATIONS * sqrt(fmax(variance, 0)), FLT_MAX / 4);
-	}
+	length[c] = (float) kmeans_length(n, sum, squares);
 }
 
 /* Give centroids the lengths that were found, those without samples the average. */

@@ -84,6 +84,13 @@ extern const void *kmeans_centroids(const KMeans *km);
 extern const uint32_t *kmeans_assigned(const KMeans *km);
 
 /*
+ * How long a centroid under inner product is to be, whose direction is found:
+ * from the sum of its n samples' projections on it, and that of their squares.
+ * 0 where there is nothing to go by.
+ */
+extern double kmeans_length(double n, double sum, double squares);
+
+/*
  * By which metric vectors are put into lists (a RouteSpec's), and by which a
  * query's lists are ordered.  They differ under inner product: there a
  * centroid's length says how large the products of its rows are.  Under cosine

@@ -133,7 +133,7 @@ tick(void *arg)
 }
 
 static void
-route_block_fill(const IvfIndex *ivf, const IvfTraining *training, RouteBlock *block)
+route_block_fill(const IvfIndex *ivf, IvfTraining *training, RouteBlock *block)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ivf route", ALLOCSET_DEFAULT_SIZES);
 	char	   *base = (char *) block;
@@ -142,6 +142,9 @@ route_block_fill(const IvfIndex *ivf, const IvfTraining *training, RouteBlock *b
 
 	*block = route_block_layout(ivf, training->lists);
 	memcpy(base + block->centroids, training->centroids, training->centroid_size * training->lists);
+	/* two copies would be more than the sort's memory allows for */
+	pfree(training->centroids);
+	training->centroids = NULL;
 	route_spec(ivf, training->lists, &spec);
 	route_build(&spec, base + block->centroids, base + block->router,
 				vecidx_alloc_aligned(context, route_scratch_size(&spec) + 1), tick, NULL);
@@ -456,7 +459,7 @@ write_lists(BuildState *state)
 /* ---- One process, and several ---- */
 
 static double
-build_alone(BuildState *state, Relation heap, IndexInfo *info, const IvfTraining *training)
+build_alone(BuildState *state, Relation heap, IndexInfo *info, IvfTraining *training)
 {
 	RouteBlock *block = MemoryContextAllocHuge(state->context,
 											   route_block_layout(state->ivf, training->lists).size + PG_CACHE_LINE_SIZE);
@@ -515,7 +518,7 @@ report_tick(void *arg)
  * shared memory for that.
  */
 static bool
-build_together(BuildState *state, Relation heap, IndexInfo *info, const IvfTraining *training, int workers,
+build_together(BuildState *state, Relation heap, IndexInfo *info, IvfTraining *training, int workers,
 			   double *heap_tuples)
 {
 	BuildShared *alone = state->shared;

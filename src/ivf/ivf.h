@@ -101,6 +101,7 @@ typedef struct IvfIndex
 	double		rows;			/* in all lists, about: as the directory was last read */
 	uint32		used_lists;		/* likewise */
 	BlockNumber last_page;		/* on which this backend put a segment last, or invalid */
+	BlockNumber next_swept;		/* where ivf_sweep_some() goes on */
 
 	/* pages of units, one unit after the other: where they are, and which buffers held them last */
 	PageMemory	unit_memory;
@@ -389,6 +390,13 @@ extern bool ivf_due(const IvfIndex *ivf, double rows);
  * heap: the table, from which exact values are read.
  */
 extern void ivf_split(Relation index, Relation heap, uint32 list);
+
+/*
+ * Give segments free that rewrites left over, if they are on the next few
+ * pages: so an index that VACUUM does not come to uses its space again.  The
+ * caller holds the maintenance lock.
+ */
+extern void ivf_sweep_some(IvfIndex *ivf, Relation index, Relation heap);
 
 /* After VACUUM has taken rows away: merge, split and pack, within bounds. */
 extern void ivf_maintain_all(Relation index, Relation heap, BufferAccessStrategy strategy);

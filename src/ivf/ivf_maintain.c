@@ -65,6 +65,10 @@
 
 #define KMEANS_ROUNDS 10
 
+/* Lists around are not rewritten while the index has more pages than this, and so many times as its rows need. */
+#define MIN_BLOATED_PAGES 256
+#define BLOATED 4
+
 /* Lists that one VACUUM rewrites: this share of all. */
 #define VACUUM_SHARE 4
 
@@ -705,7 +709,7 @@ settle(IvfWork *work, Clusters *c)
 		 * Within bounds: of what is written, and of entries that are free, for
 		 * those that go are not used again while any snapshot knows them.
 		 */
-		if (target->read.n > 0 && !work->vacuum && bytes <= MAX_RECENTRED_BYTES && spare >= i &&
+		if (target->read.n > 0 && !work->vacuum && !work->bloated && bytes <= MAX_RECENTRED_BYTES && spare >= i &&
 			distance(work, target->centroid, old + i * work->vector_size) > 0)
 			target->is_new = true;
 		else
@@ -1000,6 +1004,18 @@ split_list(IvfWork *work, uint32 list)
 		open_list(work, &source.old);	/* its rows are equal */
 }
 
+/*
+ * Whether most of the index are chains that were left over, as in a long
+ * transaction, whose own snapshot keeps them.
+ */
+static bool
+bloated(const IvfIndex *ivf, Relation index)
+{
+	double		row = ivf->code.code_size + sizeof(float4) * ivf->code.nfactors + sizeof(ItemPointerData);
+
+	return RelationGetNumberOfBlocks(index) > MIN_BLOATED_PAGES + ivf->units.npages + BLOATED * ivf->rows * row / BLCKSZ;
+}
+
 void
 ivf_split(Relation index, Relation heap, uint32 list)
 {
@@ -1021,12 +1037,14 @@ ivf_split(Relation index, Relation heap, uint32 list)
 		{
 			IvfWork	   *work = work_begin(index, heap, ivf, context, false);
 
+			work->bloated = bloated(ivf, index);
 			/* parts of a list with poor codebooks would have no better ones */
 			if (wants_to_learn(ivf, copy.rows))
 				ivf_learn(work);
 			else if (!ivf_learn_wanted(ivf) || ivf->code.spec.kind != LISTCODE_PQ)
 				split_list(work, list);
 			work_end(work);
+			ivf_sweep_some(ivf, index, heap);
 		}
 	}
 	ivf_maintain_unlock(index);

@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "access/xloginsert.h"
+#include "common/pg_prng.h"
 #include "ivf/ivf.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
@@ -180,6 +181,8 @@ load_index(Relation index, const IvfMetaPageData *meta)
 	ivf->lists_wanted = meta->lists_wanted;
 	ivf->learned = meta->learned != 0;
 	ivf->last_page = InvalidBlockNumber;
+	/* backends that split lists begin at different places */
+	ivf->next_swept = (BlockNumber) (pg_prng_double(&pg_global_prng_state) * nblocks);
 	ivf->entry_size = meta->entry_size;
 	ivf->entries_per_page = meta->entries_per_page;
 	ivf->centroid_pages = meta->centroid_pages;

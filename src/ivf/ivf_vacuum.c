@@ -26,6 +26,9 @@
 /* An index is read for leftovers alone once this share of its lists was rewritten. */
 #define SWEEP_SHARE 50
 
+/* Pages that are looked at for leftovers when a list is split: more than that writes. */
+#define SWEEP_PAGES 128
+
 /* What the directory says of a list. */
 typedef struct ListState
 {
@@ -575,6 +578,67 @@ sweep(VacuumState *state)
 		clean_lists(state, sure);
 	ivf_maintain_unlock(state->index);
 	return same;
+}
+
+/* ---- Between VACUUMs ---- */
+
+/* Of a page, share-locked, the segments that are nobody's and that no scan can be at. */
+static int
+find_old_leftovers(VacuumState *state, Buffer buffer, Leftover *leftovers)
+{
+	Page		page = BufferGetPage(buffer);
+	int			n = 0;
+
+	for (OffsetNumber offset = FirstOffsetNumber; offset <= PageGetMaxOffsetNumber(page); offset++)
+	{
+		IvfSegmentRef ref;
+		bool		old;
+
+		if (!segment_at(state, page, BufferGetBlockNumber(buffer), offset, &ref))
+			continue;
+		leftovers[n].offset = offset;
+		leftovers[n].list = ref.segment->list;
+		leftovers[n].generation = ref.segment->generation;
+		if (is_leftover(state, &leftovers[n], &old) && old)
+			n++;
+	}
+	return n;
+}
+
+void
+ivf_sweep_some(IvfIndex *ivf, Relation index, Relation heap)
+{
+	IndexBulkDeleteResult stats = {0};
+	VacuumState state = {.stats = &stats, .index = index, .heap = heap, .ivf = ivf};
+	BlockNumber nblocks = RelationGetNumberOfBlocks(index);
+	BlockNumber first = ivf->next_swept < nblocks ? ivf->next_swept : 0;
+	BlockNumber end = first + Min(nblocks - first, SWEEP_PAGES);
+	bool		freed = false;
+
+	ivf->next_swept = end;
+	for (BlockNumber block = first; block < end; block++)
+	{
+		Leftover	leftovers[MaxOffsetNumber];
+		Buffer		buffer;
+		int			n = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		if (block == IVF_META_BLOCK || vecidx_extents_contain(&ivf->units, block))
+			continue;
+		buffer = ReadBuffer(index, block);
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		if (vecidx_page_problem(BufferGetPage(buffer), VECIDX_PAGE_LIST, IVF_VERSION) == NULL)
+			n = find_old_leftovers(&state, buffer, leftovers);
+		UnlockReleaseBuffer(buffer);
+		if (n > 0)
+		{
+			free_segments(&state, block, leftovers, n);
+			freed = true;
+		}
+	}
+	/* or it would not be found */
+	if (freed)
+		FreeSpaceMapVacuumRange(index, first, end);
 }
 
 /* ---- Entry points ---- */

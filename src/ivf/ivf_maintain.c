@@ -117,17 +117,32 @@ ivf_too_long(const IvfIndex *ivf, double rows)
 	return rows > TOO_LONG * ivf_target_rows(ivf);
 }
 
-/* Whether there are rows enough to learn from by now; a list has so many. */
+/*
+ * Whether so many rows can be held at once, codes and vectors.  A list of
+ * equal rows, which cannot be split, may grow to any length: it is left alone
+ * then.
+ */
+static bool
+fits_memory(const IvfIndex *ivf, double rows)
+{
+	double		row = ivf->code.code_size + sizeof(float4) * ivf->code.nfactors + sizeof(ItemPointerData) +
+		ivf_centroid_size(ivf->code.spec.elements, ivf->dim);
+
+	return rows * row <= maintenance_work_mem * 1024.0;
+}
+
+/* Whether there are rows enough to learn from by now, and not too many; a list has so many. */
 static bool
 wants_to_learn(const IvfIndex *ivf, double rows)
 {
-	return ivf_learn_wanted(ivf) && ivf_learn_enough(ivf, Max(ivf->rows, rows));
+	rows = Max(ivf->rows, rows);
+	return ivf_learn_wanted(ivf) && ivf_learn_enough(ivf, rows) && fits_memory(ivf, rows);
 }
 
 bool
 ivf_due(const IvfIndex *ivf, double rows)
 {
-	return ivf_too_long(ivf, rows) || wants_to_learn(ivf, rows);
+	return (ivf_too_long(ivf, rows) && fits_memory(ivf, rows)) || wants_to_learn(ivf, rows);
 }
 
 /*
@@ -1033,7 +1048,8 @@ ivf_split(Relation index, Relation heap, uint32 list)
 	{
 		ivf_entry_read(ivf, index, list, &copy);
 		if (copy.state == IVF_LIST_USED && (wants_to_learn(ivf, copy.rows) ||
-											(ivf_too_long(ivf, copy.rows + 1) && try_again(ivf, copy.rows + 1))))
+											(ivf_too_long(ivf, copy.rows + 1) && fits_memory(ivf, copy.rows + 1) &&
+											 try_again(ivf, copy.rows + 1))))
 		{
 			IvfWork	   *work = work_begin(index, heap, ivf, context, false);
 
@@ -1044,7 +1060,9 @@ ivf_split(Relation index, Relation heap, uint32 list)
 			else if (!ivf_learn_wanted(ivf) || ivf->code.spec.kind != LISTCODE_PQ)
 				split_list(work, list);
 			work_end(work);
-			ivf_sweep_some(ivf, index, heap);
+			/* by a directory that was replaced all segments would be nobody's */
+			if (ivf_index_refresh(ivf, index) && ivf->npending == 0)
+				ivf_sweep_some(ivf, index, heap);
 		}
 	}
 	ivf_maintain_unlock(index);
@@ -1118,6 +1136,8 @@ what_to_do(IvfIndex *ivf, Relation index, const IvfListCopy *list)
 	double		rows = rows_in_list(ivf, index, list);
 	bool		in_pieces = patchy(ivf, list, rows);
 
+	if (!fits_memory(ivf, rows))
+		return LEAVE;
 	/* one that could not be split is packed then, and is left until it has grown */
 	if (rows > TOO_LONG * target && (in_pieces || rows <= 4 * target))
 		return SPLIT;

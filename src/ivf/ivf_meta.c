@@ -114,8 +114,9 @@ absorb(IvfIndex *ivf, const IvfMetaPageData *meta)
 	/* these only ever grow */
 	if (meta->units.npages > ivf->units.npages)
 	{
+		/* first what may fail */
+		pagemem_resize(&ivf->unit_memory, meta->units.npages, ivf->remembered.context);
 		ivf->units = meta->units;
-		pagemem_resize(&ivf->unit_memory, ivf->units.npages, ivf->remembered.context);
 		for (uint32 i = known; i < ivf->unit_memory.n; i++)
 			ivf->unit_memory.slots[i].block = vecidx_extent_block(&ivf->units, i);
 	}

@@ -60,6 +60,7 @@ typedef struct VacuumState
 	uint32		nlists;
 	uint64		changes;		/* of the directory when lists was read */
 	bool		leftovers_stay; /* some could not be given free yet */
+	bool		locked;			/* inserts may wait for the lock that is held: no sleeping */
 } VacuumState;
 
 /* ---- The directory ---- */
@@ -461,7 +462,10 @@ clean_list(VacuumState *state, const IvfListCopy *list)
 		const char *problem;
 		uint32		live;
 
-		vecidx_vacuum_delay_point();
+		if (state->locked)
+			CHECK_FOR_INTERRUPTS();
+		else
+			vecidx_vacuum_delay_point();
 		if (!ivf_segment_try(state->ivf, state->index, &next, list->list, &list->generation,
 							 BUFFER_LOCK_EXCLUSIVE, &ref, &problem))
 			return;
@@ -574,35 +578,48 @@ sweep(VacuumState *state)
 	}
 	(void) ivf_maintain_lock(state->index, true);
 	same = ivf_index_refresh(state->ivf, state->index);
+	state->locked = true;
 	if (same && state->ivf->changes != changes)
 		clean_lists(state, sure);
+	state->locked = false;
 	ivf_maintain_unlock(state->index);
 	return same;
 }
 
 /* ---- Between VACUUMs ---- */
 
-/* Of a page, share-locked, the segments that are nobody's and that no scan can be at. */
+/* Of a page's segments those that are nobody's and that no scan can be at. */
 static int
-find_old_leftovers(VacuumState *state, Buffer buffer, Leftover *leftovers)
+find_old_leftovers(VacuumState *state, BlockNumber block, Leftover *leftovers)
 {
+	Buffer		buffer = ReadBuffer(state->index, block);
 	Page		page = BufferGetPage(buffer);
 	int			n = 0;
+	int			kept = 0;
 
-	for (OffsetNumber offset = FirstOffsetNumber; offset <= PageGetMaxOffsetNumber(page); offset++)
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	if (vecidx_page_problem(page, VECIDX_PAGE_LIST, IVF_VERSION) == NULL)
+		for (OffsetNumber offset = FirstOffsetNumber; offset <= PageGetMaxOffsetNumber(page); offset++)
+		{
+			IvfSegmentRef ref;
+
+			if (!segment_at(state, page, block, offset, &ref))
+				continue;
+			leftovers[n].offset = offset;
+			leftovers[n].list = ref.segment->list;
+			leftovers[n++].generation = ref.segment->generation;
+		}
+	UnlockReleaseBuffer(buffer);
+
+	/* not under that lock: entries' pages come before lists' */
+	for (int i = 0; i < n; i++)
 	{
-		IvfSegmentRef ref;
 		bool		old;
 
-		if (!segment_at(state, page, BufferGetBlockNumber(buffer), offset, &ref))
-			continue;
-		leftovers[n].offset = offset;
-		leftovers[n].list = ref.segment->list;
-		leftovers[n].generation = ref.segment->generation;
-		if (is_leftover(state, &leftovers[n], &old) && old)
-			n++;
+		if (is_leftover(state, &leftovers[i], &old) && old)
+			leftovers[kept++] = leftovers[i];
 	}
-	return n;
+	return kept;
 }
 
 void
@@ -619,17 +636,12 @@ ivf_sweep_some(IvfIndex *ivf, Relation index, Relation heap)
 	for (BlockNumber block = first; block < end; block++)
 	{
 		Leftover	leftovers[MaxOffsetNumber];
-		Buffer		buffer;
-		int			n = 0;
+		int			n;
 
 		CHECK_FOR_INTERRUPTS();
 		if (block == IVF_META_BLOCK || vecidx_extents_contain(&ivf->units, block))
 			continue;
-		buffer = ReadBuffer(index, block);
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		if (vecidx_page_problem(BufferGetPage(buffer), VECIDX_PAGE_LIST, IVF_VERSION) == NULL)
-			n = find_old_leftovers(&state, buffer, leftovers);
-		UnlockReleaseBuffer(buffer);
+		n = find_old_leftovers(&state, block, leftovers);
 		if (n > 0)
 		{
 			free_segments(&state, block, leftovers, n);

@@ -8,11 +8,10 @@
 
 #include "access/reloptions.h"
 #include "commands/progress.h"
-#include "commands/vacuum.h"
 #include "guc.h"
 #include "hnsw/hnsw.h"
+#include "index/am.h"
 #include "index/cost.h"
-#include "index/validate.h"
 #include "utils/builtins.h"
 #include "utils/selfuncs.h"
 
@@ -160,30 +159,9 @@ PGDLLEXPORT PG_FUNCTION_INFO_V1(hnswhandler);
 Datum
 hnswhandler(PG_FUNCTION_ARGS)
 {
-	IndexAmRoutine *am = makeNode(IndexAmRoutine);
+	IndexAmRoutine *am = vecidx_am_routine();
 
 	(void) fcinfo;
-	am->amstrategies = 0;
-	am->amsupport = VECIDX_NPROCS;
-	am->amoptsprocnum = 0;
-	am->amcanorder = false;
-	am->amcanorderbyop = true;
-	am->amcanbackward = false;
-	am->amcanunique = false;
-	am->amcanmulticol = false;
-	am->amoptionalkey = true;
-	am->amsearcharray = false;
-	am->amsearchnulls = false;
-	am->amstorage = false;
-	am->amclusterable = false;
-	am->ampredlocks = false;
-	am->amcanparallel = false;
-	vecidx_builds_parallel(am);
-	am->amcaninclude = false;
-	am->amusemaintenanceworkmem = false;
-	am->amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL;
-	am->amkeytype = InvalidOid;
-
 	am->ambuild = hnsw_build;
 	am->ambuildempty = hnsw_buildempty;
 	am->aminsert = hnsw_insert;
@@ -192,7 +170,6 @@ hnswhandler(PG_FUNCTION_ARGS)
 	am->amcostestimate = hnsw_costestimate;
 	am->amoptions = hnsw_options;
 	am->ambuildphasename = hnsw_buildphasename;
-	am->amvalidate = vecidx_validate;
 	am->ambeginscan = hnsw_beginscan;
 	am->amrescan = hnsw_rescan;
 	am->amgettuple = hnsw_gettuple;

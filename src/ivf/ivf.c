@@ -8,10 +8,9 @@
 
 #include "access/reloptions.h"
 #include "commands/progress.h"
-#include "commands/vacuum.h"
 #include "guc.h"
+#include "index/am.h"
 #include "index/cost.h"
-#include "index/validate.h"
 #include "ivf/ivf.h"
 #include "ivf/ivf_train.h"
 #include "utils/builtins.h"
@@ -366,28 +365,7 @@ ivf_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 static IndexAmRoutine *
 make_handler(amoptions_function options)
 {
-	IndexAmRoutine *am = makeNode(IndexAmRoutine);
-
-	am->amstrategies = 0;
-	am->amsupport = VECIDX_NPROCS;
-	am->amoptsprocnum = 0;
-	am->amcanorder = false;
-	am->amcanorderbyop = true;
-	am->amcanbackward = false;
-	am->amcanunique = false;
-	am->amcanmulticol = false;
-	am->amoptionalkey = true;
-	am->amsearcharray = false;
-	am->amsearchnulls = false;
-	am->amstorage = false;
-	am->amclusterable = false;
-	am->ampredlocks = false;
-	am->amcanparallel = false;
-	vecidx_builds_parallel(am);
-	am->amcaninclude = false;
-	am->amusemaintenanceworkmem = false;
-	am->amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL;
-	am->amkeytype = InvalidOid;
+	IndexAmRoutine *am = vecidx_am_routine();
 
 	am->ambuild = ivf_build;
 	am->ambuildempty = ivf_buildempty;
@@ -397,7 +375,6 @@ make_handler(amoptions_function options)
 	am->amcostestimate = ivf_costestimate;
 	am->amoptions = options;
 	am->ambuildphasename = ivf_buildphasename;
-	am->amvalidate = vecidx_validate;
 	am->ambeginscan = ivf_beginscan;
 	am->amrescan = ivf_rescan;
 	am->amgettuple = ivf_gettuple;

@@ -159,6 +159,8 @@ typedef struct IvfListCopy
  */
 extern Buffer ivf_directory_entry(IvfIndex *ivf, Relation index, uint32 list, int lockmode, IvfEntry *entry);
 
+/* The same, of an entry on a locked page. */
+extern void ivf_entry_copy(const IvfEntryData *entry, uint32 list, IvfListCopy *copy);
 extern void ivf_entry_read(IvfIndex *ivf, Relation index, uint32 list, IvfListCopy *copy);
 
 /*

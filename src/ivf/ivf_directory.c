@@ -196,8 +196,8 @@ ivf_directory_entry(IvfIndex *ivf, Relation index, uint32 list, int lockmode, Iv
 	return buffer;
 }
 
-static void
-copy_entry(const IvfEntryData *entry, uint32 list, IvfListCopy *copy)
+void
+ivf_entry_copy(const IvfEntryData *entry, uint32 list, IvfListCopy *copy)
 {
 	copy->list = list;
 	copy->head = entry->head;
@@ -215,7 +215,7 @@ ivf_entry_read(IvfIndex *ivf, Relation index, uint32 list, IvfListCopy *copy)
 	IvfEntry	entry;
 	Buffer		buffer = ivf_directory_entry(ivf, index, list, BUFFER_LOCK_SHARE, &entry);
 
-	copy_entry(entry, list, copy);
+	ivf_entry_copy(entry, list, copy);
 	UnlockReleaseBuffer(buffer);
 }
 

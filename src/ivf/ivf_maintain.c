@@ -497,14 +497,7 @@ ivf_work_close(IvfWork *work, uint32 list, IvfListCopy *copy)
 	Buffer		directory = ivf_directory_entry(work->ivf, work->index, list, BUFFER_LOCK_SHARE, &entry);
 	bool		used = entry->state == IVF_LIST_USED;
 
-	copy->list = list;
-	copy->head = entry->head;
-	copy->tail = entry->tail;
-	copy->generation = entry->generation;
-	copy->rows = entry->rows;
-	copy->segments = entry->segments;
-	copy->state = entry->state;
-	copy->changed = entry->changed;
+	ivf_entry_copy(entry, list, copy);
 	if (used && ItemPointerIsValid(&copy->tail))
 	{
 		IvfSegmentRef tail;

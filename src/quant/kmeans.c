@@ -24,6 +24,9 @@
 /* Fewer centroids than this are found in one step (README). */
 #define TWO_STEP_MIN_K 48
 
+/* Centroids of a part go by its samples to this power (README). */
+#define SHARE_EXPONENT 0.2
+
 /* Samples for each of the parts. */
 #define SAMPLES_PER_PART 256
 
@@ -425,10 +428,17 @@ sort_samples(KMeans *km, const State *state, int k)
 		order[--start[labels[i]]] = (uint32_t) i;
 }
 
+/* A part's share of the centroids, by its samples. */
+static double
+share(uint32_t n)
+{
+	return pow((double) n, SHARE_EXPONENT);
+}
+
 /*
- * Deal the centroids out to parts, in proportion to the square root of the
- * samples that each has: between as many for all, which makes few probes find
- * more, and as many for each sample, which makes lists even (README).
+ * Deal the centroids out to parts, by a low power of the samples that each
+ * has: between as many for all, which makes few probes find more, and as many
+ * for each sample, which makes lists even (README).
  */
 static void
 share_centroids(KMeans *km, const State *state)
@@ -439,12 +449,12 @@ share_centroids(KMeans *km, const State *state)
 	double		sum = 0;
 
 	for (int p = 0; p < state->parts; p++)
-		total += sqrt((double) (start[p + 1] - start[p]));
+		total += share(start[p + 1] - start[p]);
 	/* from the running sum, so that they add up */
 	for (int p = 0; p < state->parts; p++)
 	{
 		first[p] = (uint32_t) floor(state->spec.k * (sum / total) + 0.5);
-		sum += sqrt((double) (start[p + 1] - start[p]));
+		sum += share(start[p + 1] - start[p]);
 	}
 	first[state->parts] = (uint32_t) state->spec.k;
 }

@@ -1,0 +1,40 @@
+/*
+ * am.c
+ *		What the access methods' handlers say alike (am.h).
+ */
+#include "vecidx.h"
+
+#include "commands/vacuum.h"
+#include "compat.h"
+#include "index/am.h"
+#include "index/opclass.h"
+#include "index/validate.h"
+
+IndexAmRoutine *
+vecidx_am_routine(void)
+{
+	IndexAmRoutine *am = makeNode(IndexAmRoutine);
+
+	am->amstrategies = 0;
+	am->amsupport = VECIDX_NPROCS;
+	am->amoptsprocnum = 0;
+	am->amcanorder = false;
+	am->amcanorderbyop = true;
+	am->amcanbackward = false;
+	am->amcanunique = false;
+	am->amcanmulticol = false;
+	am->amoptionalkey = true;
+	am->amsearcharray = false;
+	am->amsearchnulls = false;
+	am->amstorage = false;
+	am->amclusterable = false;
+	am->ampredlocks = false;
+	am->amcanparallel = false;
+	vecidx_builds_parallel(am);
+	am->amcaninclude = false;
+	am->amusemaintenanceworkmem = false;
+	am->amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL;
+	am->amkeytype = InvalidOid;
+	am->amvalidate = vecidx_validate;
+	return am;
+}

@@ -320,54 +320,6 @@ adjacency_page_unknown(HnswCheck *c, uint32 ordinal)
 		c->nodes[node] = NODE_UNKNOWN;
 }
 
-/* X1; returns whether the page's items can be looked at. */
-static bool
-check_extra_page(HnswCheck *c, BlockNumber block, Page page)
-{
-	PageHeader	header = (PageHeader) page;
-	OffsetNumber max = PageGetMaxOffsetNumber(page);
-	uint8		taken[BLCKSZ / MAXIMUM_ALIGNOF] = {0};
-	Size		sum = 0;
-
-	if (header->pd_lower != SizeOfPageHeaderData + max * sizeof(ItemIdData))
-	{
-		vecidx_check_report(c->out, block, -1, "line pointers end at the wrong place");
-		return false;
-	}
-	for (OffsetNumber offset = FirstOffsetNumber; offset <= max; offset++)
-	{
-		ItemId		item = PageGetItemId(page, offset);
-		Size		start = ItemIdGetOffset(item);
-		Size		size = MAXALIGN(ItemIdGetLength(item));
-
-		if (!ItemIdIsUsed(item))
-		{
-			if (ItemIdHasStorage(item))
-				vecidx_check_report(c->out, block, offset, "unused line pointer has an item");
-			continue;
-		}
-		if (!ItemIdIsNormal(item) || start != MAXALIGN(start) || start < header->pd_upper ||
-			start + size > header->pd_special || ItemIdGetLength(item) < sizeof(HnswExtraHeader))
-		{
-			vecidx_check_report(c->out, block, offset, "line pointer is damaged");
-			return false;
-		}
-		for (Size i = start / MAXIMUM_ALIGNOF; i < (start + size) / MAXIMUM_ALIGNOF; i++)
-		{
-			if (taken[i])
-			{
-				vecidx_check_report(c->out, block, offset, "item overlaps another");
-				return false;
-			}
-			taken[i] = 1;
-		}
-		sum += size;
-	}
-	if (sum != (Size) (header->pd_special - header->pd_upper))
-		vecidx_check_report(c->out, block, -1, "there are gaps between the items");
-	return true;
-}
-
 /* B1 for a page in a range.  page is NULL if it could not be read. */
 static void
 check_ranged_page(HnswCheck *c, BlockNumber block, Page page, const BlockRange *range)
@@ -432,7 +384,7 @@ check_other_page(HnswCheck *c, BlockNumber block, Page page)
 		c->extra_bad[block] = true;
 		return 0;
 	}
-	if (!check_extra_page(c, block, page))
+	if (!vecidx_check_items(c->out, block, page, sizeof(HnswExtraHeader)))
 	{
 		c->extra_bad[block] = true;
 		return 0;
@@ -504,7 +456,7 @@ extra_item(HnswCheck *c, uint32 node, BlockNumber block, int slot,
 			return NULL;
 		/* on a standby it may have changed since the first pass */
 		if (vecidx_page_problem(c->extra.data, VECIDX_PAGE_EXTRA, HNSW_VERSION) != NULL ||
-			!check_extra_page(c, extra_block, c->extra.data))
+			!vecidx_check_items(c->out, extra_block, c->extra.data, sizeof(HnswExtraHeader)))
 			return NULL;
 		c->extra_block = extra_block;
 	}

@@ -113,6 +113,53 @@ is_damage(int sqlerrcode)
 }
 
 bool
+vecidx_check_items(VecidxCheck *check, BlockNumber block, Page page, Size least)
+{
+	PageHeader	header = (PageHeader) page;
+	OffsetNumber max = PageGetMaxOffsetNumber(page);
+	uint8		taken[BLCKSZ / MAXIMUM_ALIGNOF] = {0};
+	Size		sum = 0;
+
+	if (header->pd_lower != SizeOfPageHeaderData + max * sizeof(ItemIdData))
+	{
+		vecidx_check_report(check, block, -1, "line pointers end at the wrong place");
+		return false;
+	}
+	for (OffsetNumber offset = FirstOffsetNumber; offset <= max; offset++)
+	{
+		ItemId		item = PageGetItemId(page, offset);
+		Size		start = ItemIdGetOffset(item);
+		Size		size = MAXALIGN(ItemIdGetLength(item));
+
+		if (!ItemIdIsUsed(item))
+		{
+			if (ItemIdHasStorage(item))
+				vecidx_check_report(check, block, offset, "unused line pointer has an item");
+			continue;
+		}
+		if (!ItemIdIsNormal(item) || start != MAXALIGN(start) || start < header->pd_upper ||
+			start + size > header->pd_special || ItemIdGetLength(item) < least)
+		{
+			vecidx_check_report(check, block, offset, "line pointer is damaged");
+			return false;
+		}
+		for (Size i = start / MAXIMUM_ALIGNOF; i < (start + size) / MAXIMUM_ALIGNOF; i++)
+		{
+			if (taken[i])
+			{
+				vecidx_check_report(check, block, offset, "item overlaps another");
+				return false;
+			}
+			taken[i] = 1;
+		}
+		sum += size;
+	}
+	if (sum != (Size) (header->pd_special - header->pd_upper))
+		vecidx_check_report(check, block, -1, "there are gaps between the items");
+	return true;
+}
+
+bool
 vecidx_check_read(VecidxCheck *check, BlockNumber block, char *page)
 {
 	MemoryContext context = CurrentMemoryContext;

@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "access/amapi.h"
+#include "storage/bufpage.h"
 #include "storage/itemptr.h"
 #include "utils/rel.h"
 
@@ -54,6 +55,12 @@ extern void vecidx_check_report(VecidxCheck *check, BlockNumber block, int slot,
  * cannot be read.  Checks for interrupts.
  */
 extern bool vecidx_check_read(VecidxCheck *check, BlockNumber block, char *page);
+
+/*
+ * The items of a page with line pointers: inside the page, apart from each other,
+ * without gaps, none shorter than `least`.  False if they cannot be looked at.
+ */
+extern bool vecidx_check_items(VecidxCheck *check, BlockNumber block, Page page, Size least);
 
 /* A heap TID that the index holds; false, and not taken, if it is none. */
 extern bool vecidx_check_tid(VecidxCheck *check, const ItemPointerData *tid);

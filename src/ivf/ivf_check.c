@@ -405,54 +405,6 @@ check_rows(IvfCheck *c, BlockNumber block, OffsetNumber offset, const IvfSegment
 	}
 }
 
-/* S1; false if the page's items cannot be looked at. */
-static bool
-check_items(IvfCheck *c, BlockNumber block, Page page)
-{
-	PageHeader	header = (PageHeader) page;
-	OffsetNumber max = PageGetMaxOffsetNumber(page);
-	uint8		taken[BLCKSZ / MAXIMUM_ALIGNOF] = {0};
-	Size		sum = 0;
-
-	if (header->pd_lower != SizeOfPageHeaderData + max * sizeof(ItemIdData))
-	{
-		vecidx_check_report(c->out, block, -1, "line pointers end at the wrong place");
-		return false;
-	}
-	for (OffsetNumber offset = FirstOffsetNumber; offset <= max; offset++)
-	{
-		ItemId		item = PageGetItemId(page, offset);
-		Size		start = ItemIdGetOffset(item);
-		Size		size = MAXALIGN(ItemIdGetLength(item));
-
-		if (!ItemIdIsUsed(item))
-		{
-			if (ItemIdHasStorage(item))
-				vecidx_check_report(c->out, block, offset, "unused line pointer has an item");
-			continue;
-		}
-		if (!ItemIdIsNormal(item) || start != MAXALIGN(start) || start < header->pd_upper ||
-			start + size > header->pd_special)
-		{
-			vecidx_check_report(c->out, block, offset, "line pointer is damaged");
-			return false;
-		}
-		for (Size i = start / MAXIMUM_ALIGNOF; i < (start + size) / MAXIMUM_ALIGNOF; i++)
-		{
-			if (taken[i])
-			{
-				vecidx_check_report(c->out, block, offset, "item overlaps another");
-				return false;
-			}
-			taken[i] = 1;
-		}
-		sum += size;
-	}
-	if (sum != (Size) (header->pd_special - header->pd_upper))
-		vecidx_check_report(c->out, block, -1, "there are gaps between the items");
-	return true;
-}
-
 static Piece *
 new_item(IvfCheck *c)
 {
@@ -473,7 +425,7 @@ new_item(IvfCheck *c)
 static void
 check_list_page(IvfCheck *c, BlockNumber block, Page page)
 {
-	if (!check_items(c, block, page))
+	if (!vecidx_check_items(c->out, block, page, 0))
 		return;
 	for (OffsetNumber offset = FirstOffsetNumber; offset <= PageGetMaxOffsetNumber(page) && !c->out->full; offset++)
 	{

@@ -159,15 +159,22 @@ typedef struct IvfListCopy
  */
 extern Buffer ivf_directory_entry(IvfIndex *ivf, Relation index, uint32 list, int lockmode, IvfEntry *entry);
 
-/* The same, of an entry on a locked page. */
+/*
+ * A copy of an entry, on a locked page or by its number.  A directory that was
+ * replaced (another uid) stays while a snapshot is left that could read in it;
+ * but on a standby it may go away under a query.  What queries call therefore
+ * is named try, and returns false then; for others it would be damage.
+ */
 extern void ivf_entry_copy(const IvfEntryData *entry, uint32 list, IvfListCopy *copy);
 extern void ivf_entry_read(IvfIndex *ivf, Relation index, uint32 list, IvfListCopy *copy);
+extern bool ivf_entry_try(IvfIndex *ivf, Relation index, uint32 list, IvfListCopy *copy);
 
 /*
  * The centroid of a list: dim floats (LISTCODE_EXACT of bits: the bits),
  * written to centroid.
  */
 extern void ivf_centroid_read(IvfIndex *ivf, Relation index, uint32 list, void *centroid);
+extern bool ivf_centroid_try(IvfIndex *ivf, Relation index, uint32 list, void *centroid);
 
 /* Bytes of a centroid in memory. */
 static inline Size

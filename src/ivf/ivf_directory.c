@@ -159,18 +159,60 @@ unit_pages(const IvfIndex *ivf)
 	return 1 + ivf->centroid_pages;
 }
 
-/* A page of a unit, locked and checked: i = 0 is the directory page. */
+/* What is wrong with a page of a unit, or NULL. */
+static const char *
+unit_page_problem(const IvfIndex *ivf, Page page, uint32 unit, uint32 i)
+{
+	const char *problem = vecidx_page_problem(page, i == 0 ? VECIDX_PAGE_DIRECTORY : VECIDX_PAGE_CENTROID, IVF_VERSION);
+
+	if (unlikely(problem != NULL))
+		return problem;
+	if (unlikely(VecidxPageGetOpaque(page)->ordinal != unit ||
+				 ((PageHeader) page)->pd_lower < MAXALIGN(SizeOfPageHeaderData) +
+				 (i == 0 ? ivf->entry_size * ivf->entries_per_page : IVF_CENTROID_PAGE_BYTES)))
+		return "page of the directory is not in its place";
+	return NULL;
+}
+
+/*
+ * A page of a unit, locked and checked: i = 0 is the directory page.
+ * InvalidBuffer if the index has another uid by now, and so another directory,
+ * and the page has become something else: on the primary that waits until no
+ * snapshot is left that the page was read under, but not on a standby.
+ */
+static Buffer
+try_unit_page(IvfIndex *ivf, Relation index, uint32 unit, uint32 i, int lockmode)
+{
+	Buffer		buffer = pagemem_pin(&ivf->unit_memory.slots[unit * unit_pages(ivf) + i], index);
+	const char *problem;
+	BlockNumber block;
+
+	LockBuffer(buffer, lockmode);
+	problem = unit_page_problem(ivf, BufferGetPage(buffer), unit, i);
+	if (likely(problem == NULL))
+		return buffer;
+	block = BufferGetBlockNumber(buffer);
+	UnlockReleaseBuffer(buffer);
+	/* the metapage changes before the pages do */
+	if (ivf_index_refresh(ivf, index))
+		vecidx_corrupted(index, block, -1, problem);
+	return InvalidBuffer;
+}
+
+/* What is to be read, or written, by those whose directory cannot be taken away. */
+pg_noreturn static void
+directory_gone(Relation index)
+{
+	vecidx_corrupted(index, IVF_META_BLOCK, -1, "the directory was replaced under who works with it");
+}
+
 static Buffer
 lock_unit_page(IvfIndex *ivf, Relation index, uint32 unit, uint32 i, int lockmode)
 {
-	Buffer		buffer = pagemem_pin(&ivf->unit_memory.slots[unit * unit_pages(ivf) + i], index);
+	Buffer		buffer = try_unit_page(ivf, index, unit, i, lockmode);
 
-	LockBuffer(buffer, lockmode);
-	vecidx_page_check(index, buffer, i == 0 ? VECIDX_PAGE_DIRECTORY : VECIDX_PAGE_CENTROID, IVF_VERSION);
-	if (unlikely(VecidxPageGetOpaque(BufferGetPage(buffer))->ordinal != unit ||
-				 ((PageHeader) BufferGetPage(buffer))->pd_lower <
-				 MAXALIGN(SizeOfPageHeaderData) + (i == 0 ? ivf->entry_size * ivf->entries_per_page : IVF_CENTROID_PAGE_BYTES)))
-		vecidx_corrupted(index, BufferGetBlockNumber(buffer), -1, "page of the directory is not in its place");
+	if (unlikely(!BufferIsValid(buffer)))
+		directory_gone(index);
 	return buffer;
 }
 
@@ -181,18 +223,31 @@ check_list(const IvfIndex *ivf, Relation index, uint32 list)
 		vecidx_corrupted(index, IVF_META_BLOCK, -1, "a list does not exist");
 }
 
-Buffer
-ivf_directory_entry(IvfIndex *ivf, Relation index, uint32 list, int lockmode, IvfEntry *entry)
+/* The same as ivf_directory_entry(), but InvalidBuffer if the directory is gone. */
+static Buffer
+try_entry(IvfIndex *ivf, Relation index, uint32 list, int lockmode, IvfEntry *entry)
 {
 	Buffer		buffer;
 
 	check_list(ivf, index, list);
-	buffer = lock_unit_page(ivf, index, list / ivf->entries_per_page, 0, lockmode);
+	buffer = try_unit_page(ivf, index, list / ivf->entries_per_page, 0, lockmode);
+	if (unlikely(!BufferIsValid(buffer)))
+		return InvalidBuffer;
 	*entry = IvfPageGetEntry(BufferGetPage(buffer), ivf->entry_size, list % ivf->entries_per_page);
 	if (unlikely((*entry)->state > IVF_LIST_USED ||
 				 ItemPointerIsValid(&(*entry)->head) != ItemPointerIsValid(&(*entry)->tail)))
 		vecidx_corrupted(index, BufferGetBlockNumber(buffer), list % ivf->entries_per_page,
 						 "entry of a list contradicts itself");
+	return buffer;
+}
+
+Buffer
+ivf_directory_entry(IvfIndex *ivf, Relation index, uint32 list, int lockmode, IvfEntry *entry)
+{
+	Buffer		buffer = try_entry(ivf, index, list, lockmode, entry);
+
+	if (unlikely(!BufferIsValid(buffer)))
+		directory_gone(index);
 	return buffer;
 }
 
@@ -209,18 +264,28 @@ ivf_entry_copy(const IvfEntryData *entry, uint32 list, IvfListCopy *copy)
 	copy->changed = entry->changed;
 }
 
-void
-ivf_entry_read(IvfIndex *ivf, Relation index, uint32 list, IvfListCopy *copy)
+bool
+ivf_entry_try(IvfIndex *ivf, Relation index, uint32 list, IvfListCopy *copy)
 {
 	IvfEntry	entry;
-	Buffer		buffer = ivf_directory_entry(ivf, index, list, BUFFER_LOCK_SHARE, &entry);
+	Buffer		buffer = try_entry(ivf, index, list, BUFFER_LOCK_SHARE, &entry);
 
+	if (unlikely(!BufferIsValid(buffer)))
+		return false;
 	ivf_entry_copy(entry, list, copy);
 	UnlockReleaseBuffer(buffer);
+	return true;
 }
 
 void
-ivf_centroid_read(IvfIndex *ivf, Relation index, uint32 list, void *centroid)
+ivf_entry_read(IvfIndex *ivf, Relation index, uint32 list, IvfListCopy *copy)
+{
+	if (unlikely(!ivf_entry_try(ivf, index, list, copy)))
+		directory_gone(index);
+}
+
+bool
+ivf_centroid_try(IvfIndex *ivf, Relation index, uint32 list, void *centroid)
 {
 	uint32		unit = list / ivf->entries_per_page;
 	uint32		slot = list % ivf->entries_per_page;
@@ -231,14 +296,16 @@ ivf_centroid_read(IvfIndex *ivf, Relation index, uint32 list, void *centroid)
 	if (ivf->centroid_pages == 0)
 	{
 		IvfEntry	entry;
-		Buffer		buffer = ivf_directory_entry(ivf, index, list, BUFFER_LOCK_SHARE, &entry);
+		Buffer		buffer = try_entry(ivf, index, list, BUFFER_LOCK_SHARE, &entry);
 
+		if (unlikely(!BufferIsValid(buffer)))
+			return false;
 		if (ivf->code.spec.elements == QUANT_BIT_STRING)
 			memcpy(centroid, entry->code, size);
 		else
 			quant_decode(&ivf->route, entry->code, centroid, NULL);
 		UnlockReleaseBuffer(buffer);
-		return;
+		return true;
 	}
 	check_list(ivf, index, list);
 	while (done < size)
@@ -246,12 +313,22 @@ ivf_centroid_read(IvfIndex *ivf, Relation index, uint32 list, void *centroid)
 		uint32		page = (uint32) ((start + done) / IVF_CENTROID_PAGE_BYTES);
 		Size		offset = (start + done) % IVF_CENTROID_PAGE_BYTES;
 		Size		n = Min(size - done, IVF_CENTROID_PAGE_BYTES - offset);
-		Buffer		buffer = lock_unit_page(ivf, index, unit, 1 + page, BUFFER_LOCK_SHARE);
+		Buffer		buffer = try_unit_page(ivf, index, unit, 1 + page, BUFFER_LOCK_SHARE);
 
+		if (unlikely(!BufferIsValid(buffer)))
+			return false;
 		memcpy((char *) centroid + done, PageGetContents(BufferGetPage(buffer)) + offset, n);
 		UnlockReleaseBuffer(buffer);
 		done += n;
 	}
+	return true;
+}
+
+void
+ivf_centroid_read(IvfIndex *ivf, Relation index, uint32 list, void *centroid)
+{
+	if (unlikely(!ivf_centroid_try(ivf, index, list, centroid)))
+		directory_gone(index);
 }
 
 /* ---- Routing ---- */
@@ -291,17 +368,20 @@ route_vector(IvfRoute *route, const void *elements)
 		memcpy(route->vector, elements, size);
 }
 
-/* Score the entries of one directory page. */
-static void
+/* Score the entries of one directory page; false if the directory is gone. */
+static bool
 score_page(IvfRoute *route, Relation index, uint32 unit, bool probe, double *rows)
 {
 	IvfIndex   *ivf = route->ivf;
-	Buffer		buffer = lock_unit_page(ivf, index, unit, 0, BUFFER_LOCK_SHARE);
-	Page		page = BufferGetPage(buffer);
+	Buffer		buffer = try_unit_page(ivf, index, unit, 0, BUFFER_LOCK_SHARE);
 	uint32		first = unit * ivf->entries_per_page;
 	uint32		n = Min(ivf->nlists - first, ivf->entries_per_page);
 	bool		by_product = probe && ivf->code.spec.metric == METRIC_IP;
+	Page		page;
 
+	if (unlikely(!BufferIsValid(buffer)))
+		return false;
+	page = BufferGetPage(buffer);
 	candidates_reserve(&route->lists, n);
 	for (uint32 i = 0; i < n;)
 	{
@@ -334,6 +414,7 @@ score_page(IvfRoute *route, Relation index, uint32 unit, bool probe, double *row
 		}
 	}
 	UnlockReleaseBuffer(buffer);
+	return true;
 }
 
 bool
@@ -355,7 +436,8 @@ ivf_route_begin(IvfRoute *route, Relation index, const void *elements, bool prob
 		for (uint32 unit = 0; unit * ivf->entries_per_page < ivf->nlists; unit++)
 		{
 			CHECK_FOR_INTERRUPTS();
-			score_page(route, index, unit, probe, &rows);
+			if (!score_page(route, index, unit, probe, &rows))
+				return false;
 		}
 		ivf->rows = rows;
 		ivf->used_lists = (uint32) route->lists.n;

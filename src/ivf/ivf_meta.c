@@ -124,14 +124,23 @@ absorb(IvfIndex *ivf, const IvfMetaPageData *meta)
 		ivf->nlists = meta->nlists;
 }
 
-bool
-ivf_index_refresh(IvfIndex *ivf, Relation index)
+/* The metapage, locked and checked. */
+static Buffer
+lock_meta(Relation index)
 {
 	Buffer		buffer = ReadBuffer(index, IVF_META_BLOCK);
-	bool		same;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	ivf_meta_check(index, BufferGetPage(buffer));
+	return buffer;
+}
+
+bool
+ivf_index_refresh(IvfIndex *ivf, Relation index)
+{
+	Buffer		buffer = lock_meta(index);
+	bool		same;
+
 	same = IvfPageGetMeta(BufferGetPage(buffer))->uid == ivf->remembered.uid;
 	if (same)
 		absorb(ivf, IvfPageGetMeta(BufferGetPage(buffer)));
@@ -139,14 +148,19 @@ ivf_index_refresh(IvfIndex *ivf, Relation index)
 	return same;
 }
 
-/* Origin and trained data, one behind the other. */
+/*
+ * Origin and trained data, one behind the other.  NULL if there is none, or if
+ * the index has another uid by now and the pages have become something else
+ * (which may happen on a standby): then *gone.
+ */
 static char *
-read_blob(Relation index, const IvfMetaPageData *meta, MemoryContext context)
+read_blob(Relation index, const IvfMetaPageData *meta, MemoryContext context, bool *gone)
 {
 	Size		size = meta->trained_size + (meta->has_origin ? sizeof(float4) * (Size) meta->dim : 0);
 	Size		done = 0;
 	char	   *blob;
 
+	*gone = false;
 	if (size == 0)
 		return NULL;
 	blob = MemoryContextAllocHuge(context, size);
@@ -154,9 +168,22 @@ read_blob(Relation index, const IvfMetaPageData *meta, MemoryContext context)
 	{
 		Size		n = Min(size - done, IVF_BLOB_PAGE_BYTES);
 		Buffer		buffer;
+		const char *problem;
 
 		CHECK_FOR_INTERRUPTS();
-		buffer = vecidx_read(index, meta->trained_block + i, BUFFER_LOCK_SHARE, VECIDX_PAGE_TRAINED, IVF_VERSION);
+		buffer = ReadBuffer(index, meta->trained_block + i);
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		problem = vecidx_page_problem(BufferGetPage(buffer), VECIDX_PAGE_TRAINED, IVF_VERSION);
+		if (unlikely(problem != NULL))
+		{
+			UnlockReleaseBuffer(buffer);
+			buffer = lock_meta(index);
+			*gone = IvfPageGetMeta(BufferGetPage(buffer))->uid != meta->uid;
+			UnlockReleaseBuffer(buffer);
+			if (*gone)
+				return NULL;
+			vecidx_corrupted(index, meta->trained_block + i, -1, problem);
+		}
 		memcpy(blob + done, PageGetContents(BufferGetPage(buffer)), n);
 		UnlockReleaseBuffer(buffer);
 		done += n;
@@ -164,6 +191,7 @@ read_blob(Relation index, const IvfMetaPageData *meta, MemoryContext context)
 	return blob;
 }
 
+/* NULL if the index has another uid by now. */
 static IvfIndex *
 load_index(Relation index, const IvfMetaPageData *meta)
 {
@@ -174,6 +202,7 @@ load_index(Relation index, const IvfMetaPageData *meta)
 	ListCodeSpec spec;
 	char	   *blob;
 	const char *trained;
+	bool		gone;
 
 	ivf->remembered.context = context;
 	ivf->remembered.uid = meta->uid;
@@ -199,7 +228,12 @@ load_index(Relation index, const IvfMetaPageData *meta)
 		vecidx_corrupted(index, IVF_META_BLOCK, -1, "dimensions are not the column's");
 
 	ivf_meta_spec(meta, &spec);
-	blob = read_blob(index, meta, context);
+	blob = read_blob(index, meta, context, &gone);
+	if (gone)
+	{
+		MemoryContextDelete(context);
+		return NULL;
+	}
 	if (meta->has_origin)
 	{
 		ivf->origin = (const float *) blob;
@@ -227,30 +261,31 @@ IvfIndex *
 ivf_index_open(Relation index, MemoryContext user)
 {
 	MemoryContextCallback *callback = vecidx_remembered_user(user);
-	Buffer		buffer = ReadBuffer(index, IVF_META_BLOCK);
-	IvfMetaPage meta;
-	IvfIndex   *ivf;
+	IvfIndex   *ivf = NULL;
 
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	ivf_meta_check(index, BufferGetPage(buffer));
-	meta = IvfPageGetMeta(BufferGetPage(buffer));
-
-	ivf = (IvfIndex *) vecidx_remembered(index, meta->uid);
-	if (ivf != NULL)
+	while (ivf == NULL)
 	{
-		absorb(ivf, meta);
-		UnlockReleaseBuffer(buffer);
-	}
-	else
-	{
-		/* further pages are read, so do not hold the metapage's lock */
-		IvfMetaPageData *copy = palloc(sizeof(IvfMetaPageData));
+		Buffer		buffer = lock_meta(index);
+		IvfMetaPage meta = IvfPageGetMeta(BufferGetPage(buffer));
 
-		memcpy(copy, meta, sizeof(IvfMetaPageData));
-		UnlockReleaseBuffer(buffer);
-		ivf = load_index(index, copy);
-		pfree(copy);
-		vecidx_remember(index, &ivf->remembered);
+		ivf = (IvfIndex *) vecidx_remembered(index, meta->uid);
+		if (ivf != NULL)
+		{
+			absorb(ivf, meta);
+			UnlockReleaseBuffer(buffer);
+		}
+		else
+		{
+			/* further pages are read, so do not hold the metapage's lock */
+			IvfMetaPageData *copy = palloc(sizeof(IvfMetaPageData));
+
+			memcpy(copy, meta, sizeof(IvfMetaPageData));
+			UnlockReleaseBuffer(buffer);
+			ivf = load_index(index, copy);
+			pfree(copy);
+			if (ivf != NULL)
+				vecidx_remember(index, &ivf->remembered);
+		}
 	}
 	vecidx_remembered_use(&ivf->remembered, user, callback);
 	return ivf;

@@ -490,49 +490,63 @@ remembered_there(IvfScan *so, Relation index, BlockNumber block)
 	return true;
 }
 
+/* How a pass over lists ended. */
+typedef enum ListsRead
+{
+	LISTS_READ,
+	LISTS_MOVED,				/* rows went to lists that may not be among those of the round */
+	LISTS_GONE					/* the index has another uid, and so another directory */
+} ListsRead;
+
 /*
- * A segment was not there: is the chain still the list's?  A list that is not
- * in use any more has none: its rows are in others, and the round, which finds
- * that `changes` has moved, begins again.
+ * A segment was not there, which happens on a standby only: a chain may be
+ * freed there while a query reads it.  Is it still the list's?  If not, the list
+ * has another one.  A list that is not in use any more has none: its rows are in others.
  */
-static void
+static ListsRead
 chain_broken(IvfScan *so, Relation index, IvfListCopy *list, const ItemPointerData *where, const char *problem)
 {
 	uint32		generation = list->generation;
 
-	ivf_entry_read(so->ivf, index, list->list, list);
+	if (!ivf_entry_try(so->ivf, index, list->list, list))
+		return LISTS_GONE;
+	/* a directory may be there still, while its chains are gone */
+	if (!ivf_index_refresh(so->ivf, index))
+		return LISTS_GONE;
 	if (list->generation == generation && list->state == IVF_LIST_USED)
 		vecidx_corrupted(index, ItemPointerGetBlockNumberNoCheck(where),
 						 ItemPointerGetOffsetNumberNoCheck(where), problem);
 	if (list->state != IVF_LIST_USED)
 		ItemPointerSetInvalid(&list->head);
-	/* another uid is noticed where the next round begins */
-	(void) ivf_index_refresh(so->ivf, index);
+	return LISTS_MOVED;
 }
 
-/* What all codes of a list have in common, for the query. */
-static ListTerm
-list_term(IvfScan *so, Relation index, uint32 list)
+/* What all codes of a list have in common, for the query; false if the directory is gone. */
+static bool
+list_term(IvfScan *so, Relation index, uint32 list, ListTerm *term)
 {
-	ListTerm	none = {0, 0};
-
+	memset(term, 0, sizeof(*term));
 	if (so->ivf->code.exact)
-		return none;
-	ivf_centroid_read(so->ivf, index, list, so->centroid);
-	return listcode_term(so->query, so->centroid);
+		return true;
+	if (!ivf_centroid_try(so->ivf, index, list, so->centroid))
+		return false;
+	*term = listcode_term(so->query, so->centroid);
+	return true;
 }
 
-static void
+static ListsRead
 scan_list(IvfScan *so, Relation index, IvfListCopy *list)
 {
 	IvfIndex   *ivf = so->ivf;
 	ItemPointerData next = list->head;
+	ListsRead	result = LISTS_READ;
 	ListTerm	term;
 	uint64		segments = 0;
 
 	if (!ItemPointerIsValid(&next))
-		return;
-	term = list_term(so, index, list->list);
+		return LISTS_READ;
+	if (!list_term(so, index, list->list, &term))
+		return LISTS_GONE;
 	while (ItemPointerIsValid(&next))
 	{
 		IvfSegmentRef ref;
@@ -543,14 +557,10 @@ scan_list(IvfScan *so, Relation index, IvfListCopy *list)
 		if (unlikely(!ivf_segment_try(ivf, index, &where, list->list, &list->generation, BUFFER_LOCK_SHARE,
 									  &ref, &problem)))
 		{
-			/*
-			 * On a standby a chain may be freed while a query reads it.  The
-			 * list's present one has its rows, but for those that went to
-			 * other lists.  It may be another list by now, around another
-			 * centroid.
-			 */
-			chain_broken(so, index, list, &where, problem);
-			term = list_term(so, index, list->list);
+			result = chain_broken(so, index, list, &where, problem);
+			/* it may be another list by now, around another centroid */
+			if (result == LISTS_GONE || !list_term(so, index, list->list, &term))
+				return LISTS_GONE;
 			next = list->head;
 			continue;
 		}
@@ -563,6 +573,7 @@ scan_list(IvfScan *so, Relation index, IvfListCopy *list)
 		scan_segment(so, term, &ref);
 		ivf_segment_release(&ref);
 	}
+	return result;
 }
 
 /* ---- Rounds ---- */
@@ -597,13 +608,14 @@ most_probes(const IvfScan *so)
 
 /*
  * Have at least n lists at hand, if there are so many: their entries are read
- * together, and nothing was rewritten since the directory was scored.  False
- * if something was: the round has to begin again.
+ * together, and nothing was rewritten since the directory was scored.  If
+ * something was, the round has to begin again.
  */
-static bool
+static ListsRead
 have_lists(IvfScan *so, Relation index, size_t n)
 {
 	size_t		most = most_probes(so);
+	ListsRead	result = LISTS_READ;
 
 	n = Min(n, most);
 	if (n > so->nlists)
@@ -620,14 +632,17 @@ have_lists(IvfScan *so, Relation index, size_t n)
 			so->lists_capacity = capacity;
 		}
 		for (size_t i = 0; i < got; i++)
-			ivf_entry_read(so->ivf, index, so->route.lists.items[so->route.ordered - got + i].node,
-						   &so->lists[so->nlists + i]);
+			if (!ivf_entry_try(so->ivf, index, so->route.lists.items[so->route.ordered - got + i].node,
+							   &so->lists[so->nlists + i]))
+				return LISTS_GONE;
 		so->nlists += got;
-		if (!ivf_index_refresh(so->ivf, index) || so->ivf->changes != so->route.changes)
-			return false;
+		if (!ivf_index_refresh(so->ivf, index))
+			return LISTS_GONE;
+		if (so->ivf->changes != so->route.changes)
+			result = LISTS_MOVED;
 	}
 	so->all_lists = so->nlists >= so->route.lists.n || so->nlists >= most;
-	return true;
+	return result;
 }
 
 /*
@@ -659,14 +674,20 @@ prefetch_lists(IvfScan *so, Relation index)
 	}
 }
 
-static void
-scan_lists(IvfScan *so, Relation index)
+/* go_on: although rows may be missed that moved. */
+static ListsRead
+scan_lists(IvfScan *so, Relation index, bool go_on)
 {
 	for (; so->scanned < so->nlists; so->scanned++)
 	{
+		ListsRead	result;
+
 		prefetch_lists(so, index);
-		scan_list(so, index, &so->lists[so->scanned]);
+		result = scan_list(so, index, &so->lists[so->scanned]);
+		if (unlikely(result == LISTS_GONE || (result == LISTS_MOVED && !go_on)))
+			return result;
 	}
+	return LISTS_READ;
 }
 
 /* How far the rows at hand may be returned before the next round. */
@@ -728,6 +749,7 @@ next_round(IndexScanDesc scan)
 	for (int try = 0;; try++)
 	{
 		bool		stable = try >= MAX_RESTARTS;
+		ListsRead	result;
 
 		if (!ivf_index_refresh(so->ivf, index))
 			so = change_index(scan);
@@ -762,13 +784,12 @@ next_round(IndexScanDesc scan)
 				row_queue_append(&so->pending, so->ahead[so->next_ahead].dist, &so->ahead[so->next_ahead].tid);
 			so->nahead = so->next_ahead = 0;
 		}
-		if (!have_lists(so, index, probes) && !stable)
-		{
-			so->nlists = 0;
-			continue;
-		}
-		scan_lists(so, index);
-		break;
+		result = have_lists(so, index, probes);
+		if (result == LISTS_READ || (result == LISTS_MOVED && stable))
+			result = scan_lists(so, index, stable);
+		if (result == LISTS_READ)
+			break;
+		so->nlists = 0;
 	}
 	so->round++;
 	so->limit = find_limit(so);
@@ -976,17 +997,18 @@ return_row(IndexScanDesc scan, const ItemPointerData *tid)
 
 /* ---- Any order ---- */
 
-/* All rows of a list, as they stand. */
-static void
+/* All rows of a list, as they stand; false if the directory is gone. */
+static bool
 gather_list(IvfScan *so, Relation index, uint32 number)
 {
 	IvfListCopy list;
 	ItemPointerData next;
 	uint64		segments = 0;
 
-	ivf_entry_read(so->ivf, index, number, &list);
+	if (!ivf_entry_try(so->ivf, index, number, &list))
+		return false;
 	if (list.state != IVF_LIST_USED)
-		return;
+		return true;
 	next = list.head;
 	while (ItemPointerIsValid(&next))
 	{
@@ -998,7 +1020,8 @@ gather_list(IvfScan *so, Relation index, uint32 number)
 		if (unlikely(!ivf_segment_try(so->ivf, index, &where, list.list, &list.generation, BUFFER_LOCK_SHARE,
 									  &ref, &problem)))
 		{
-			chain_broken(so, index, &list, &where, problem);
+			if (chain_broken(so, index, &list, &where, problem) == LISTS_GONE)
+				return false;
 			next = list.head;
 			continue;
 		}
@@ -1011,6 +1034,7 @@ gather_list(IvfScan *so, Relation index, uint32 number)
 		next = ref.segment->next;
 		ivf_segment_release(&ref);
 	}
+	return true;
 }
 
 /*
@@ -1043,7 +1067,13 @@ next_unordered(IndexScanDesc scan)
 			continue;
 		}
 		CHECK_FOR_INTERRUPTS();
-		gather_list(so, scan->indexRelation, so->next_list++);
+		if (gather_list(so, scan->indexRelation, so->next_list))
+			so->next_list++;
+		else
+		{
+			so = change_index(scan);
+			so->changes = so->ivf->changes;
+		}
 	}
 }
 

@@ -46,6 +46,39 @@ sub same
 
 same('empty');
 
+# A query under way on the standby while the index learns, and while VACUUM
+# gives what was there before free, which does not wait for the standby's
+# queries.  Nothing is near or far from a zero vector under cosine: lists are
+# gone through one after the other, each when a row is asked for.  The index
+# learns from rows that no query ever sees, so that VACUUM of the table itself
+# does not conflict with the query.
+{
+	my $rows = 900;
+	my $zero = '[' . join(',', (0) x 24) . ']';
+	my ($run, $status, $out, $err);
+
+	$primary->safe_psql('postgres', "CREATE TABLE over (id int);
+		CREATE TABLE early (id int PRIMARY KEY, v vector(24));
+		CREATE INDEX idx_early ON early USING ivfpq (v vector_cosine_ops);
+		INSERT INTO early SELECT id, v FROM pool WHERE id <= $rows");
+	$primary->safe_psql('postgres', 'VACUUM early');
+	$primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
+	$run = start_sql($standby, "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off;
+		DECLARE c CURSOR FOR SELECT id FROM early ORDER BY v <=> '$zero';
+		FETCH 3 FROM c;
+		DO 'BEGIN WHILE NOT EXISTS (SELECT FROM over) LOOP PERFORM pg_sleep(0.01); END LOOP; END';
+		FETCH ALL FROM c;");
+	wait_for_progress($standby, $run, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'DO%')");
+	$primary->safe_psql('postgres', "BEGIN; INSERT INTO early SELECT id, v FROM pool WHERE id > $rows AND id <= 2500; ROLLBACK");
+	$primary->safe_psql('postgres', 'SELECT txid_current()');
+	$primary->safe_psql('postgres', 'VACUUM (INDEX_CLEANUP ON, TRUNCATE OFF) early') for 1 .. 2;
+	$primary->safe_psql('postgres', 'INSERT INTO over VALUES (1)');
+	$primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
+	($status, $out, $err) = finish_sql($run);
+	is($err, '', 'the directory of a query on the standby is replaced and given free');
+	ok(join(',', sort { $a <=> $b } split(/\s+/, $out)) eq join(',', 1 .. $rows), 'and each row comes once');
+}
+
 # in order, so that lists fill up one after the other, and in many transactions
 for my $part (0 .. 9)
 {

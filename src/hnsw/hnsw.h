@@ -14,6 +14,7 @@
 #include "index/candidates.h"
 #include "index/check.h"
 #include "index/divide.h"
+#include "index/filter.h"
 #include "index/opclass.h"
 #include "index/pagemem.h"
 #include "index/remember.h"
@@ -246,8 +247,11 @@ typedef struct HnswIndex
 	Size		adjacency_size;
 	uint32		codes_per_page;
 	uint32		adjacencies_per_page;
-	Divisor		by_code_page;	/* divisors: the same two */
+	const VecidxFilterLayout *filters;	/* NULL: no filter columns */
+	uint32		filters_per_page;	/* a multiple of 64, or less than 64 and one of 8; 0: no filter columns */
+	Divisor		by_code_page;	/* divisors: the same three */
 	Divisor		by_adjacency_page;
+	Divisor		by_filter_page;
 	const VecidxOpclass *opclass;
 	Quantizer	quantizer;
 
@@ -256,11 +260,13 @@ typedef struct HnswIndex
 	uint32		code_pages;
 	VecidxExtentMap codes;
 	VecidxExtentMap adjacencies;
+	VecidxExtentMap filter_extents;
 	bool		has_free;		/* the free list had nodes, when last looked at */
 
 	/* where pages are and which buffer held them last, by ordinal */
 	PageMemory	code_memory;
 	PageMemory	adjacency_memory;
+	PageMemory	filter_memory;
 
 	struct HnswScan *spare_scan;	/* working memory for the next scan, or NULL */
 	struct HnswInsertState *spare_insert;	/* the same for the next statement that inserts */
@@ -280,6 +286,9 @@ extern void hnsw_index_refresh(HnswIndex *hnsw, Relation index, HnswEntry *entry
 
 /* What is wrong with a metapage's options, sizes and extents; NULL if nothing. */
 extern const char *hnsw_meta_problem(const HnswMetaPageData *meta);
+
+/* Whether it is one of an index with these filter columns (NULL: none). */
+extern bool hnsw_meta_fits_filters(const HnswMetaPageData *meta, const VecidxFilterLayout *filters);
 
 /* Raise an error unless block 0 can be trusted, pointers to nodes included. */
 extern void hnsw_meta_check(Relation index, Page page);
@@ -302,6 +311,7 @@ typedef struct HnswParams
 	int			ef_construction;
 	QuantKind	quantizer;
 	const VecidxOpclass *opclass;
+	const VecidxFilterLayout *filters;	/* NULL: no filter columns */
 	uint64		seed;
 } HnswParams;
 

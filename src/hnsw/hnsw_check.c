@@ -73,7 +73,7 @@ typedef struct BlockRange
 	uint32		ordinal;		/* of the first */
 } BlockRange;
 
-#define MAX_RANGES (2 + 2 * VECIDX_MAX_EXTENTS)
+#define MAX_RANGES (2 + 3 * VECIDX_MAX_EXTENTS)
 
 typedef struct HnswCheck
 {
@@ -154,6 +154,7 @@ check_ranges(HnswCheck *c)
 		add_range(c, VECIDX_PAGE_CENTRE, meta->centre_block, meta->ncentre_blocks, 0);
 	add_extents(c, VECIDX_PAGE_CODE, &meta->codes);
 	add_extents(c, VECIDX_PAGE_ADJACENCY, &meta->adjacencies);
+	add_extents(c, VECIDX_PAGE_FILTER, &meta->filters);
 	qsort(c->ranges, c->nranges, sizeof(BlockRange), compare_ranges);
 	for (int i = 0; i < c->nranges; i++)
 	{

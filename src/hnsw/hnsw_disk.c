@@ -299,7 +299,8 @@ hnsw_disk_adjacency(HnswDiskStore *store, uint32 node, int lockmode, HnswAdjacen
 static bool
 may_be_extra(const HnswIndex *hnsw, BlockNumber block)
 {
-	return block != HNSW_META_BLOCK && !vecidx_extents_contain(&hnsw->codes, block) && !vecidx_extents_contain(&hnsw->adjacencies, block);
+	return block != HNSW_META_BLOCK && !vecidx_extents_contain(&hnsw->codes, block) &&
+		!vecidx_extents_contain(&hnsw->adjacencies, block) && !vecidx_extents_contain(&hnsw->filter_extents, block);
 }
 
 /* An item on an extra page, checked; NULL and what is wrong if there is none such. */
@@ -1182,7 +1183,7 @@ disk_create_node(HnswStore *base, const uint8 *code, ItemPointer tid,
 	union
 	{
 		HnswAdjacencyData data;
-		char		bytes[HNSW_ADJACENCY_SIZE(HNSW_MAX_M, 0)];
+		char		bytes[HNSW_ADJACENCY_SIZE(HNSW_MAX_M)];
 	}			record;
 
 	for (;;)

@@ -23,13 +23,17 @@ hnsw_meta_problem(const HnswMetaPageData *meta)
 		return "metapage holds impossible options";
 	if (meta->code_size == 0 ||
 		meta->code_size != hnsw_code_size(meta->quantizer, meta->metric, meta->dim) ||
-		meta->payload_size != 0 ||
-		meta->adjacency_size != HNSW_ADJACENCY_SIZE(meta->m, meta->payload_size) ||
+		meta->adjacency_size != HNSW_ADJACENCY_SIZE(meta->m) ||
 		meta->codes_per_page != HNSW_CODE_PAGE_BYTES / meta->code_size ||
 		meta->codes_per_page == 0 ||
 		meta->adjacencies_per_page != HNSW_ADJACENCY_PAGE_BYTES / meta->adjacency_size)
 		return "metapage holds impossible sizes";
+	if (meta->nfilters > VECIDX_MAX_FILTERS || meta->filter_bytes > VECIDX_MAX_FILTERS * 16 ||
+		meta->filter_bytes < meta->nfilters ||
+		meta->filters_per_page != hnsw_filters_per_page(meta->nfilters, meta->filter_bytes))
+		return "metapage holds impossible filter columns";
 	if (!vecidx_extents_sound(&meta->codes) || !vecidx_extents_sound(&meta->adjacencies) ||
+		!vecidx_extents_sound(&meta->filters) || (meta->nfilters == 0 && meta->filters.nextents > 0) ||
 		meta->code_pages > meta->codes.npages)
 		return "metapage holds impossible extents";
 	if ((uint64) meta->code_pages * meta->codes_per_page >= HNSW_NODE_LIMIT)
@@ -39,6 +43,14 @@ hnsw_meta_problem(const HnswMetaPageData *meta)
 		meta->centre_block >= MaxBlockNumber - meta->ncentre_blocks)
 		return "metapage holds impossible centre pages";
 	return NULL;
+}
+
+bool
+hnsw_meta_fits_filters(const HnswMetaPageData *meta, const VecidxFilterLayout *filters)
+{
+	if (filters == NULL)
+		return meta->nfilters == 0;
+	return meta->nfilters == filters->ncolumns && meta->filter_bytes == filters->row_bytes;
 }
 
 /* The nodes that a metapage of possible sizes points to. */
@@ -93,6 +105,11 @@ hnsw_index_absorb(HnswIndex *hnsw, const HnswMetaPageData *meta)
 	{
 		hnsw->adjacencies = meta->adjacencies;
 		remember_blocks(&hnsw->adjacency_memory, &hnsw->adjacencies, hnsw->remembered.context);
+	}
+	if (meta->filters.npages > hnsw->filter_extents.npages)
+	{
+		hnsw->filter_extents = meta->filters;
+		remember_blocks(&hnsw->filter_memory, &hnsw->filter_extents, hnsw->remembered.context);
 	}
 	if (meta->code_pages > hnsw->code_pages)
 		hnsw->code_pages = meta->code_pages;
@@ -153,6 +170,7 @@ load_index(Relation index, const HnswMetaPageData *meta)
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hnsw index memory",
 												  ALLOCSET_SMALL_SIZES);
 	HnswIndex  *hnsw = MemoryContextAllocZero(context, sizeof(HnswIndex));
+	BlockNumber nblocks = RelationGetNumberOfBlocks(index);
 
 	hnsw->remembered.context = context;
 	hnsw->remembered.uid = meta->uid;
@@ -168,12 +186,19 @@ load_index(Relation index, const HnswMetaPageData *meta)
 	hnsw->by_code_page = divisor_of(hnsw->codes_per_page);
 	hnsw->by_adjacency_page = divisor_of(hnsw->adjacencies_per_page);
 	hnsw->opclass = vecidx_opclass(index);
-	if (!vecidx_extents_exist(&meta->codes, RelationGetNumberOfBlocks(index)) ||
-		!vecidx_extents_exist(&meta->adjacencies, RelationGetNumberOfBlocks(index)))
+	hnsw->filters = NULL;		/* no operator class is one for filters yet */
+	hnsw->filters_per_page = meta->filters_per_page;
+	if (hnsw->filters != NULL)
+		hnsw->by_filter_page = divisor_of(hnsw->filters_per_page);
+	if (!vecidx_extents_exist(&meta->codes, nblocks) ||
+		!vecidx_extents_exist(&meta->adjacencies, nblocks) ||
+		!vecidx_extents_exist(&meta->filters, nblocks))
 		vecidx_corrupted(index, HNSW_META_BLOCK, -1, "pages of the metapage's extents do not exist");
 	if (hnsw->opclass->metric != (Metric) meta->metric ||
 		hnsw->opclass->type->elements != quant_elements(meta->quantizer))
 		vecidx_corrupted(index, HNSW_META_BLOCK, -1, "operator class is not the one that the index was made with");
+	if (!hnsw_meta_fits_filters(meta, hnsw->filters))
+		vecidx_corrupted(index, HNSW_META_BLOCK, -1, "filter columns are not those that the index was made with");
 	if (vecidx_index_dim(index, hnsw->opclass) != hnsw->dim)
 		vecidx_corrupted(index, HNSW_META_BLOCK, -1, "dimensions are not the column's");
 	quant_init(&hnsw->quantizer, meta->quantizer, meta->metric, meta->dim,
@@ -255,7 +280,13 @@ hnsw_create(Relation index, ForkNumber fork, const HnswParams *params, const flo
 			meta->metric = params->opclass->metric;
 			meta->has_centre = centre != NULL;
 			meta->code_size = hnsw_code_size(params->quantizer, params->opclass->metric, params->dim);
-			meta->adjacency_size = HNSW_ADJACENCY_SIZE(params->m, 0);
+			meta->adjacency_size = HNSW_ADJACENCY_SIZE(params->m);
+			if (params->filters != NULL)
+			{
+				meta->nfilters = params->filters->ncolumns;
+				meta->filter_bytes = params->filters->row_bytes;
+				meta->filters_per_page = hnsw_filters_per_page(meta->nfilters, meta->filter_bytes);
+			}
 			meta->codes_per_page = HNSW_CODE_PAGE_BYTES / meta->code_size;
 			meta->adjacencies_per_page = HNSW_ADJACENCY_PAGE_BYTES / meta->adjacency_size;
 			meta->centre_block = HNSW_META_BLOCK + 1;

@@ -10,12 +10,13 @@
 #include "postgres.h"
 
 #include "index/extent.h"
+#include "index/filter.h"
 #include "index/page.h"
 #include "quant/quantizer.h"
 #include "simd/simd.h"
 #include "storage/itemptr.h"
 
-#define HNSW_VERSION 1
+#define HNSW_VERSION 2
 #define HNSW_META_MAGIC 0x57534E48	/* "HNSW" */
 #define HNSW_META_BLOCK ((BlockNumber) 0)
 
@@ -63,7 +64,9 @@ typedef struct HnswMetaPageData
 	uint32		adjacency_size; /* bytes of an adjacency record */
 	uint16		codes_per_page;
 	uint16		adjacencies_per_page;
-	uint32		payload_size;	/* of further index columns beside a TID: 0 */
+	uint16		nfilters;		/* filter columns */
+	uint16		filter_bytes;	/* of a node's codes of them */
+	uint32		filters_per_page;	/* nodes whose values stand on a filter page; 0 without filter columns */
 	BlockNumber centre_block;	/* first of the contiguous centre pages */
 	uint32		ncentre_blocks;
 
@@ -76,6 +79,7 @@ typedef struct HnswMetaPageData
 	uint32		vacuuming;		/* nodes may be marked deleted: a VACUUM is under way or was cut short */
 	VecidxExtentMap codes;
 	VecidxExtentMap adjacencies;
+	VecidxExtentMap filters;
 } HnswMetaPageData;
 
 typedef HnswMetaPageData *HnswMetaPage;
@@ -157,10 +161,31 @@ StaticAssertDecl(offsetof(HnswAdjacencyData, links) == 24, "adjacency header is 
 #define HnswOwnTids(adjacency) ((adjacency)->level == 0 ? 2 : 1)
 #define HnswOwnTid(adjacency, i) ((i) == 0 ? &(adjacency)->tid : &(adjacency)->upper)
 
-#define HNSW_ADJACENCY_SIZE(m, payload) \
-	(MAXALIGN(offsetof(HnswAdjacencyData, links) + sizeof(uint32) * 2 * (m) + (payload)))
+#define HNSW_ADJACENCY_SIZE(m) \
+	(MAXALIGN(offsetof(HnswAdjacencyData, links) + sizeof(uint32) * 2 * (m)))
 #define HNSW_ADJACENCY_PAGE_BYTES \
 	(BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - sizeof(VecidxPageOpaqueData))
+
+/*
+ * Filter pages, where an index has filter columns: page p holds the values of
+ * nodes from p * filters_per_page on as one chunk (index/filter.h) at
+ * PageGetContents.  pd_lower ends the chunk from the first value on; places of
+ * nodes that there are not hold anything.  Values never change while their node is reachable.
+ */
+#define HNSW_FILTER_PAGE_BYTES \
+	(BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - sizeof(VecidxPageOpaqueData))
+
+/* Nodes on a filter page: words of 64, if a word fits; columns of row_bytes bytes in all. */
+static inline uint32
+hnsw_filters_per_page(int ncolumns, uint32 row_bytes)
+{
+	uint32		n;
+
+	if (ncolumns == 0)
+		return 0;
+	n = HNSW_FILTER_PAGE_BYTES / (8 * row_bytes + ncolumns) * 8;
+	return n < 64 ? n : n - n % 64;
+}
 
 /* Links of one upper level. */
 typedef struct HnswUpperLevelData
@@ -237,7 +262,7 @@ StaticAssertDecl(HNSW_UPPER_SIZE(HNSW_MIN_M, HNSW_LEVEL_LIMIT) <= HNSW_EXTRA_PAG
 				 "upper links at the smallest m must fit a page");
 StaticAssertDecl(HNSW_TID_CHUNK_SIZE(HNSW_MAX_CHUNK_TIDS) <= HNSW_EXTRA_PAGE_BYTES,
 				 "the largest TID chunk must fit a page");
-StaticAssertDecl(HNSW_ADJACENCY_SIZE(HNSW_MAX_M, 0) <= HNSW_ADJACENCY_PAGE_BYTES,
+StaticAssertDecl(HNSW_ADJACENCY_SIZE(HNSW_MAX_M) <= HNSW_ADJACENCY_PAGE_BYTES,
 				 "an adjacency record at the largest m must fit a page");
 
 #endif							/* VECIDX_HNSW_PAGE_H */

@@ -27,7 +27,8 @@ typedef enum VecidxPageKind
 	VECIDX_PAGE_TRAINED = 6,	/* origin and trained data of list codes */
 	VECIDX_PAGE_DIRECTORY = 7,	/* entries of lists */
 	VECIDX_PAGE_CENTROID = 8,	/* their centroids */
-	VECIDX_PAGE_LIST = 9		/* line-pointer page: segments of lists */
+	VECIDX_PAGE_LIST = 9,		/* line-pointer page: segments of lists */
+	VECIDX_PAGE_FILTER = 10		/* values of filter columns, by node */
 } VecidxPageKind;
 
 /* The special area at the end of every page. */

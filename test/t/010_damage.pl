@@ -25,7 +25,7 @@ my $seed = $ENV{VECIDX_DAMAGE_SEED} // 1;
 # On disk: src/index/page.h.
 my %KIND = (
 	meta => 1, centre => 2, code => 3, adjacency => 4, extra => 5,
-	trained => 6, directory => 7, centroid => 8, list => 9);
+	trained => 6, directory => 7, centroid => 8, list => 9, filter => 10);
 
 # What may be answered.  XX002: vecidx found damage; XX001: PostgreSQL did, in
 # a page that it could not read; 0A000: the damage looks like another format
@@ -300,8 +300,8 @@ sub special_area
 sub meta_field
 {
 	my $file = shift;
-	my $at = rnd(2) ? 4 * rnd(21) : 4 * rnd(40);
-	my $adjacencies = 84 + 8 + 250 * 8;
+	my $at = rnd(2) ? 4 * rnd(22) : 4 * rnd(40);
+	my $adjacencies = 88 + 8 + 250 * 8;
 
 	$at = $adjacencies + 4 * rnd(20) if rnd(4) == 0;
 	substr($$file, 24 + $at, 4) = pack('V', wild());

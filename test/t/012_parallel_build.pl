@@ -8,51 +8,15 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
-use PostgreSQL::Test::Utils;
+use ParallelBuild;
 use Test::More;
 use VecidxTest;
 
 my $rows = 12000;
-my $node = new_node('parallel', conf => "max_worker_processes = 16\nmax_parallel_workers = 12\n");
+my $node = new_node('parallel', conf => "max_worker_processes = 16\nmax_parallel_workers = 12\n$SEGMENTS_IN_DATA_DIR");
 
 load_vectors($node, 'items', make_vectors($rows, 32, 1));
 load_vectors($node, 'queries', make_vectors(50, 32, 2));
-
-# Run CREATE INDEX or the like, with workers.  Returns what the server said:
-# how many workers were asked for and came (-1: none were asked for), how many
-# processes read rows and how many they read, and the text of it all.
-sub build
-{
-	my ($server, $sql, %opt) = @_;
-	my %said;
-	my ($status, $out, $err) = $server->psql('postgres', '
-		SET max_parallel_maintenance_workers = ' . ($opt{workers} // 2) . ";
-		SET maintenance_work_mem = '" . ($opt{memory} // '256MB') . "';
-		SET client_min_messages = debug1;
-		$sql");
-
-	is($status, 0, "$sql: done") or diag($err);
-	($said{came}, $said{asked}) = $err =~ /(\d+) parallel workers of (\d+)/ ? ($1, $2) : (-1, -1);
-	my @read = $err =~ /this process read (\d+) rows/g;
-	$said{processes} = @read;
-	$said{read} = 0;
-	$said{read} += $_ for @read;
-	$said{text} = $err;
-	return \%said;
-}
-
-# Whatever a build made: sound, and nothing of it left in other processes.
-sub nothing_left
-{
-	my ($server, $name) = @_;
-
-	ok($server->poll_query_until('postgres',
-		"SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'parallel worker'"),
-		"$name: no worker is left");
-	is($server->safe_psql('postgres', "SELECT count(*) FROM pg_class WHERE relname = 'idx'"), '0',
-		"$name: no index is left");
-	return;
-}
 
 # ---- How many workers ----
 
@@ -211,34 +175,30 @@ $node->safe_psql('postgres', "
 	AS 'BEGIN IF id = $rows - 100 THEN RAISE EXCEPTION ''row % is bad'', id; END IF; RETURN true; END';
 	ALTER TABLE items SET (parallel_workers = 2)");
 
-my %interrupt = (
-	'cancelled' => [ 'SELECT pg_cancel_backend(pid) FROM pg_stat_progress_create_index', qr/canceling statement due to user request/ ],
-	'leader terminated' => [ 'SELECT pg_terminate_backend(pid) FROM pg_stat_progress_create_index', qr/terminating connection|server closed the connection/ ],
-	'worker terminated' => [ "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'parallel worker' LIMIT 1",
-		qr/terminating|lost connection to parallel worker/ ]);
-
+my $before = leftovers($node);
 for my $memory (qw(64MB 1MB))
 {
-	for my $how (sort keys %interrupt)
+	for my $how (sort keys %INTERRUPTIONS)
 	{
-		my ($sql, $expect) = @{ $interrupt{$how} };
+		my ($sql, $expect) = @{ $INTERRUPTIONS{$how} };
 		my $run = start_sql($node, "SET max_parallel_maintenance_workers = 2; SET maintenance_work_mem = '$memory';
 			CREATE INDEX idx ON items USING hnsw (v vector_l2_ops) WHERE slow(id)");
 
 		ok(wait_for_progress($node, $run, "SELECT count(*) > 0 FROM pg_stat_progress_create_index
 			WHERE phase = 'building index: loading tuples' AND tuples_done > " . ($memory eq '1MB' ? 6000 : 1000)),
 			"$how in $memory: progress is seen");
+		isnt(leftovers($node), $before, "$how in $memory: there is something to be left");
 		$node->safe_psql('postgres', $sql);
 		my ($code, undef, $err) = finish_sql($run);
 		isnt($code, 0, "$how in $memory: the build ends");
 		like($err, $expect, "$how in $memory: it says why");
-		nothing_left($node, "$how in $memory");
+		nothing_left($node, "$how in $memory", $before);
 	}
 }
 my ($code, undef, $err) = $node->psql('postgres', "SET max_parallel_maintenance_workers = 2; $create WHERE fails(id)");
 isnt($code, 0, 'an error in the midst: the build fails');
 like($err, qr/row 11900 is bad/, 'an error in the midst: it reaches the client');
-nothing_left($node, 'an error in the midst');
+nothing_left($node, 'an error in the midst', $before);
 $node->safe_psql('postgres', 'ALTER TABLE items RESET (parallel_workers)');
 is(build($node, $create)->{came}, 2, 'and the next build goes well');
 check_ok($node, 'idx', 'and the next build goes well');
@@ -254,41 +214,17 @@ $node->stop;
 
 # ---- Little shared memory ----
 
-# A server that sees a small /dev/shm, as in a container: in namespaces of its
-# own, which not every system lets one make.
 SKIP:
 {
-	my $id = $>;
-	my $enter = 'mount -t tmpfs -o size=$SHM_SIZE tmpfs /dev/shm && exec unshare -U --map-user=' . $id;
+	my $small = small_shm_node('small_shm') or skip 'no user and mount namespaces here', 1;
 
-	local $ENV{SHM_SIZE} = '1m';
-	system("unshare -Urm sh -c '$enter true' >/dev/null 2>&1") == 0
-	  or skip 'no user and mount namespaces here', 1;
-
-	my $small = PostgreSQL::Test::Cluster->new('small_shm');
-	$small->init;
-	$small->append_conf('postgresql.conf', 'autovacuum = off');
-
-	# pg_ctl as the server should be started by
-	my $real = $small->config_data('--bindir') . '/pg_ctl';
-	my $dir = PostgreSQL::Test::Utils::tempdir();
-	append_to_file("$dir/pg_ctl", "#!/bin/sh\nexec unshare -Urm sh -c '$enter $real \"\$@\"' pg_ctl \"\$@\"\n");
-	chmod 0755, "$dir/pg_ctl";
-	my $path = $ENV{PATH};
-	local $ENV{PATH} = "$dir:$path";
-
-	$ENV{SHM_SIZE} = '64m';
-	$small->start;
-	$small->safe_psql('postgres', 'CREATE EXTENSION vecidx');
 	load_vectors($small, 'items', make_vectors($rows, 32, 1));
 	load_vectors($small, 'queries', make_vectors(50, 32, 2));
 
-	# Kilobytes that are left; the server has taken some for itself by then.
+	# kilobytes that are left
 	for my $free (60000, 2000, 500, 250, 40)
 	{
-		$small->safe_psql('postgres', "COPY (SELECT 1) TO PROGRAM 'rm -f /dev/shm/fill;
-			has=\$(df -k --output=avail /dev/shm | tail -n 1);
-			[ \$has -le $free ] || head -c \$(((has - $free) * 1024)) /dev/zero > /dev/shm/fill'");
+		leave_shm($small, $free);
 		my $found = build($small, "DROP INDEX IF EXISTS idx; $create", workers => 4);
 		my $name = "$free kB of shared memory";
 		note("$name: $found->{came} workers of $found->{asked}");

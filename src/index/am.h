@@ -11,7 +11,7 @@
 
 /*
  * A handler's result with everything filled in that does not differ: one
- * column, ordered by a distance, without NULLs; amvalidate.  The access
+ * column ordered by a distance, filter columns behind it; amvalidate.  The access
  * method adds its functions.
  */
 extern IndexAmRoutine *vecidx_am_routine(void);

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "index/cost.h"
+#include "index/filter.h"
 #include "index/radius.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
@@ -65,6 +66,7 @@ vecidx_cost(PlannerInfo *root, IndexPath *path, double loop_count, const VecidxE
 	}
 
 	genericcostestimate(root, path, loop_count, &costs);
+	vecidx_filter_conditions(root, path);
 	get_tablespace_page_costs(index->reltablespace, &random_page_cost, NULL);
 
 	rows = Max(index->tuples, 1.0);

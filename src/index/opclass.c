@@ -10,6 +10,7 @@
 #include "commands/defrem.h"
 #include "dist/metric_sparse.h"
 #include "fmgr.h"
+#include "index/filter.h"
 #include "index/opclass.h"
 #include "types/vectors.h"
 #include "utils/builtins.h"
@@ -211,8 +212,26 @@ OPCLASS_SUPPORT(vecidx_sparsevec_l1_support, METRIC_L1, sparsevec_type)
 const VecidxOpclass *
 vecidx_opclass(Relation index)
 {
-	FmgrInfo   *procinfo = index_getprocinfo(index, 1, VECIDX_SUPPORT_PROC);
+	FmgrInfo   *procinfo;
 
+	if (!OidIsValid(index_getprocid(index, 1, VECIDX_SUPPORT_PROC)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("first column of an %s index must be one that is searched by distance",
+						get_am_name(index->rd_rel->relam)),
+				 errdetail("Column \"%s\" is of type %s.",
+						   NameStr(TupleDescAttr(RelationGetDescr(index), 0)->attname),
+						   format_type_be(TupleDescAttr(RelationGetDescr(index), 0)->atttypid)),
+				 errhint("Name the vector first and the columns to filter by behind it.")));
+	for (AttrNumber attno = 2; attno <= IndexRelationGetNumberOfKeyAttributes(index); attno++)
+		if (!OidIsValid(index_getprocid(index, attno, VECIDX_FILTER_PROC)))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("an %s index has one column that is searched by distance, the first",
+							get_am_name(index->rd_rel->relam)),
+					 errdetail("The operator class of column %d is not one of a filter column.", attno),
+					 errhint("Create an index for each column that is to be searched by distance.")));
+	procinfo = index_getprocinfo(index, 1, VECIDX_SUPPORT_PROC);
 	return (const VecidxOpclass *) DatumGetPointer(FunctionCall1Coll(procinfo, InvalidOid, PointerGetDatum(NULL)));
 }
 

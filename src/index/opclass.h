@@ -1,6 +1,6 @@
 /*
  * opclass.h
- *		From an index to what its column holds: element type and metric.
+ *		From an index to what its first column holds: element type and metric.
  *
  * An operator class names both through its support function 1, which returns
  * a pointer to a constant VecidxOpclass.
@@ -15,7 +15,7 @@
 #include "utils/rel.h"
 
 #define VECIDX_SUPPORT_PROC 1
-#define VECIDX_NPROCS 1
+#define VECIDX_NPROCS 2			/* the other is VECIDX_FILTER_PROC */
 #define VECIDX_ORDER_STRATEGY 1
 
 /* The only place that turns a Datum into what quantizers take (quantizer.h). */
@@ -40,6 +40,7 @@ typedef struct VecidxOpclass
 	const VecidxType *type;
 } VecidxOpclass;
 
+/* Of the first column; errors where that is no vector, or one behind it no filter column. */
 extern const VecidxOpclass *vecidx_opclass(Relation index);
 
 /*

@@ -319,6 +319,9 @@ vecidx_radius(IndexScanDesc scan, Metric metric, double *radius)
 		double		bound;
 		double		rank;
 
+		if (key->sk_attno != 1 || (key->sk_flags & SK_SEARCHNOTNULL))
+			continue;
+		/* rows without a vector are not in the index */
 		if (key->sk_flags & SK_ISNULL)
 			return false;
 		bound = DatumGetFloat8(key->sk_argument);

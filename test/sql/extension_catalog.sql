@@ -61,7 +61,7 @@ SELECT amname, amtype, amhandler FROM pg_am a JOIN members ON classid = 'pg_am':
 -- operator classes, their operators and their support functions
 SELECT amname, opcname, format_type(opcintype, NULL), CASE WHEN opcdefault THEN 'default' END,
 	(SELECT string_agg(format('%s %s%s', amopstrategy, amopopr::regoperator, CASE amoppurpose WHEN 'o' THEN ' order by ' || s.opfname END), ', '
-		ORDER BY amopstrategy)
+		ORDER BY amopstrategy, amoprighttype::regtype::text COLLATE "C")
 	FROM pg_amop LEFT JOIN pg_opfamily s ON s.oid = amopsortfamily WHERE amopfamily = opcfamily),
 	(SELECT string_agg(format('%s %s', amprocnum, amproc::regprocedure), ', ' ORDER BY amprocnum) FROM pg_amproc WHERE amprocfamily = opcfamily),
 	CASE WHEN NOT amvalidate(c.oid) THEN 'not valid' END

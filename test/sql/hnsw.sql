@@ -23,6 +23,7 @@ CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (quantizer = 'zip');
 CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (lists = 3);
 CREATE INDEX ON t USING hnsw (id vector_l2_ops);
 CREATE INDEX ON t USING hnsw (v vector_l2_ops, v vector_l2_ops);
+CREATE INDEX ON t USING hnsw (id, v vector_l2_ops);
 CREATE UNIQUE INDEX ON t USING hnsw (v vector_l2_ops);
 CREATE TABLE nodim (v vector);
 CREATE INDEX ON nodim USING hnsw (v vector_l2_ops);
@@ -45,7 +46,7 @@ SET vecidx.simd = 'mmx';
 
 -- operator classes
 SELECT opcname, amvalidate(oid) FROM pg_opclass
-WHERE opcmethod = (SELECT oid FROM pg_am WHERE amname = 'hnsw') ORDER BY 1;
+WHERE opcmethod = (SELECT oid FROM pg_am WHERE amname = 'hnsw') AND opcname ~ 'vec|bit' ORDER BY 1;
 
 -- empty, one row, equal rows, NULLs
 CREATE INDEX t_l2 ON t USING hnsw (v vector_l2_ops);

@@ -73,7 +73,7 @@ hnsw_params_read(Relation index, HnswParams *params)
 
 	params->opclass = vecidx_opclass(index);
 	type = params->opclass->type;
-	params->filters = NULL;		/* no operator class is one for filters yet */
+	params->filters = vecidx_filter_layout(index, CurrentMemoryContext);
 	params->dim = vecidx_index_dim(index, params->opclass);
 	params->m = options != NULL ? options->m : HNSW_DEFAULT_M;
 	params->ef_construction = options != NULL ? options->ef_construction : HNSW_DEFAULT_EF_CONSTRUCTION;

@@ -100,15 +100,15 @@ struct HnswStore
 	void		(*raise_entry) (HnswStore *store, uint32 node, int level);
 
 	/*
-	 * Create a node with its code, one TID and its links on levels 0 ..
-	 * level, all at once.  With expect_empty it becomes the entry point of an
+	 * Create a node with its code, its packed filter values (NULL without filter columns), one
+	 * TID and its links on levels 0 .. level, all at once.  With expect_empty it becomes the entry point of an
 	 * empty graph; HNSW_INVALID_NODE if that is not empty any more.
 	 */
-	uint32		(*create_node) (HnswStore *store, const uint8 *code, ItemPointer tid, int level,
-								const HnswLinks *links, bool expect_empty);
+	uint32		(*create_node) (HnswStore *store, const uint8 *code, const uint8 *values, ItemPointer tid,
+								int level, const HnswLinks *links, bool expect_empty);
 
-	/* Add a TID to a node in use with this very code; false if it is not that (any more). */
-	bool		(*add_tid) (HnswStore *store, uint32 node, const uint8 *code, ItemPointer tid);
+	/* Add a TID to a node in use with this very code and these filter values; false if it is not that (any more). */
+	bool		(*add_tid) (HnswStore *store, uint32 node, const uint8 *code, const uint8 *values, ItemPointer tid);
 
 	/* Write one level's links if they are still `old`; false if not, or if the node is gone. */
 	bool		(*replace_links) (HnswStore *store, uint32 node, int level,
@@ -333,6 +333,24 @@ typedef struct HnswDiskStore
 extern void hnsw_disk_store_init(HnswDiskStore *store, Relation index, HnswIndex *hnsw,
 								 MemoryContext context, bool building);
 
+/* ---- Values of filter columns on pages (hnsw_values.c); rows are packed (index/filter.h) ---- */
+
+/* What is wrong with a filter page that is in use; NULL if nothing. */
+extern const char *hnsw_filter_page_problem(const HnswIndex *hnsw, Page page, uint32 ordinal);
+
+/*
+ * Put a new node's values in their place: a change of its own, before that
+ * which makes the node.  The caller holds the node's code page exclusively
+ * locked, so that nobody else gets its number.
+ */
+extern void hnsw_values_write(HnswDiskStore *store, uint32 node, const uint8 *packed);
+
+/* Whether a node has these values.  The caller holds its code page locked. */
+extern bool hnsw_values_equal(HnswDiskStore *store, uint32 node, const uint8 *packed);
+
+/* Whether a node is known to have others, without a lock: false where it cannot be told. */
+extern bool hnsw_values_differ(HnswDiskStore *store, uint32 node, const uint8 *packed);
+
 /* ---- Lists of links on pages (hnsw_links.c) ---- */
 
 /* Read a list of n links. */
@@ -476,6 +494,7 @@ typedef struct HnswInserter
 	QuantQuery *query;
 	void	   *scratch;
 	uint8	   *code;
+	const uint8 *values;		/* of the row's filter columns, packed, or NULL */
 	CandidateArray sorted;
 	ScoredNode *carried;		/* entries of the next level */
 	HnswLinks  *links;			/* HNSW_LEVEL_LIMIT + 1 levels */
@@ -485,11 +504,13 @@ extern void hnsw_inserter_init(HnswInserter *inserter, HnswStore *store, int ef_
 							   uint64 seed, MemoryContext context);
 
 /*
- * vector: what the quantizer takes.  unchanged: another version of the row with the same
+ * vector: what the quantizer takes.  values: of filter columns, packed; NULL
+ * if there are none.  unchanged: another version of the row with the same
  * vector is likely to be in the index.  Returns whether the row made a node of
  * its own (an equal vector's node may have taken its TID).
  */
-extern bool hnsw_inserter_add(HnswInserter *inserter, const void *vector, ItemPointer tid, bool unchanged);
+extern bool hnsw_inserter_add(HnswInserter *inserter, const void *vector, const uint8 *values,
+							  ItemPointer tid, bool unchanged);
 
 /* Lock that lets VACUUM wait for the inserts under way; see README.md. */
 extern void hnsw_insert_lock(Relation index);

@@ -61,6 +61,7 @@ typedef struct BuildState
 	MemoryContext row;
 	dsm_segment *segment;		/* of the graph, or NULL */
 	void	   *buffer;
+	uint8	   *values;			/* of a row's filter columns, packed, or NULL */
 	bool		leader;
 
 	bool		in_memory;
@@ -244,6 +245,53 @@ write_adjacencies(BuildState *state, const HnswMetaPageData *sizes, BlockNumber 
 	}
 }
 
+/* Filter pages, where there are filter columns. */
+static void
+write_filters(BuildState *state, const HnswMetaPageData *sizes, BlockNumber first)
+{
+	HnswMemStore *mem = &state->mem;
+	const VecidxFilterLayout *filters = state->hnsw->filters;
+	uint32		nnodes = HnswMemCount(mem);
+
+	for (uint32 node = 0, ordinal = 0; filters != NULL && node < nnodes; ordinal++)
+	{
+		Buffer		buffer = new_page(state->index, VECIDX_PAGE_FILTER, ordinal, first + ordinal);
+		Page		page = BufferGetPage(buffer);
+
+		CHECK_FOR_INTERRUPTS();
+		for (uint32 i = 0; i < sizes->filters_per_page && node < nnodes; i++, node++)
+			vecidx_filter_put(filters, (uint8 *) PageGetContents(page), sizes->filters_per_page, i,
+							  HnswMemValues(mem, node));
+		((PageHeader) page)->pd_lower = hnsw_filter_page_end(filters, sizes->filters_per_page);
+		finish_page(buffer);
+	}
+}
+
+/* Pages that are kept for nodes to come, up to a number of pages. */
+static void
+reserve_pages(BuildState *state, uint32 used, uint32 npages, BlockNumber first)
+{
+	for (uint32 i = used; i < npages; i++)
+		finish_page(new_page(state->index, VECIDX_PAGE_FREE, VECIDX_FREE_RESERVED, first + i));
+}
+
+/* Pages that so many records take. */
+static uint32
+pages_for(uint64 records, uint32 per_page)
+{
+	return per_page == 0 ? 0 : (uint32) ((records + per_page - 1) / per_page);
+}
+
+/* One extent of so many pages, or none. */
+static void
+set_extent(VecidxExtentMap *map, BlockNumber first, uint32 npages)
+{
+	map->nextents = npages > 0;
+	map->npages = npages;
+	map->extents[0].first_ordinal = 0;
+	map->extents[0].first_block = first;
+}
+
 /*
  * Make some neighbour of a node that nothing links to link to it: one with
  * room, or one with a link to a node that others link to as well.
@@ -335,6 +383,7 @@ write_graph(BuildState *state)
 	uint32		nmore = 0;
 	uint32		ncodes;
 	uint32		nadjacencies;
+	uint32		nfilters;
 	BlockNumber first;
 	Buffer		buffer;
 	HnswMetaPage meta;
@@ -379,29 +428,25 @@ write_graph(BuildState *state)
 		RecordPageWithFreeSpace(state->index, block, free);
 	}
 
-	ncodes = (nnodes + sizes->codes_per_page - 1) / sizes->codes_per_page;
-	/* every number that the code pages give room for has an adjacency record */
-	nadjacencies = ((uint64) ncodes * sizes->codes_per_page + sizes->adjacencies_per_page - 1) /
-		sizes->adjacencies_per_page;
+	ncodes = pages_for(nnodes, sizes->codes_per_page);
+	/* every number that the code pages give room for has an adjacency record, and a place for filter values */
+	nadjacencies = pages_for((uint64) ncodes * sizes->codes_per_page, sizes->adjacencies_per_page);
+	nfilters = pages_for((uint64) ncodes * sizes->codes_per_page, sizes->filters_per_page);
 	first = RelationGetNumberOfBlocks(state->index);
 	write_codes(state, sizes, first, slots);
 	write_adjacencies(state, sizes, first + ncodes, upper, more);
-	for (uint32 i = (nnodes + sizes->adjacencies_per_page - 1) / sizes->adjacencies_per_page;
-		 i < nadjacencies; i++)
-		finish_page(new_page(state->index, VECIDX_PAGE_FREE, VECIDX_FREE_RESERVED, first + ncodes + i));
+	reserve_pages(state, pages_for(nnodes, sizes->adjacencies_per_page), nadjacencies, first + ncodes);
+	write_filters(state, sizes, first + ncodes + nadjacencies);
+	reserve_pages(state, pages_for(nnodes, sizes->filters_per_page), nfilters, first + ncodes + nadjacencies);
 
 	buffer = vecidx_read(state->index, HNSW_META_BLOCK, BUFFER_LOCK_EXCLUSIVE, VECIDX_PAGE_META, HNSW_VERSION);
 	meta = HnswPageGetMeta(BufferGetPage(buffer));
 	meta->entry = entry.node;
 	meta->entry_level = entry.level;
 	meta->code_pages = ncodes;
-	meta->codes.nextents = meta->adjacencies.nextents = 1;
-	meta->codes.npages = ncodes;
-	meta->codes.extents[0].first_ordinal = 0;
-	meta->codes.extents[0].first_block = first;
-	meta->adjacencies.npages = nadjacencies;
-	meta->adjacencies.extents[0].first_ordinal = 0;
-	meta->adjacencies.extents[0].first_block = first + ncodes;
+	set_extent(&meta->codes, first, ncodes);
+	set_extent(&meta->adjacencies, first + ncodes, nadjacencies);
+	set_extent(&meta->filters, first + ncodes + nadjacencies, nfilters);
 	finish_page(buffer);
 
 	pfree(upper);
@@ -428,6 +473,15 @@ build_begin(BuildState *state, Relation index, BuildShared *shared, bool leader)
 	state->row = AllocSetContextCreate(state->context, "hnsw build row", ALLOCSET_DEFAULT_SIZES);
 	state->hnsw = hnsw_index_open(index, state->context, &entry);
 	state->buffer = vecidx_elements_buffer(state->hnsw->opclass, state->hnsw->dim, state->context);
+	if (state->hnsw->filters != NULL)
+		state->values = MemoryContextAlloc(state->context, state->hnsw->filters->packed_size);
+}
+
+/* Bytes of a row's packed filter values. */
+static Size
+values_size(const BuildState *state)
+{
+	return state->hnsw->filters == NULL ? 0 : state->hnsw->filters->packed_size;
 }
 
 /* Add rows to the graph in memory from now on. */
@@ -512,7 +566,9 @@ build_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, boo
 	{
 		if (state->in_memory && !hnsw_mem_reserve(&state->mem))
 			leave_memory(state);
-		hnsw_inserter_add(&state->inserter, elements, tid, false);
+		if (state->values != NULL)
+			vecidx_filter_pack(state->hnsw->filters, values, isnull, state->values);
+		hnsw_inserter_add(&state->inserter, elements, state->values, tid, false);
 		if (++state->unreported >= REPORT_ROWS)
 			report_rows(state);
 	}
@@ -544,7 +600,7 @@ build_alone(BuildState *state, Relation heap, IndexInfo *info, const VecidxSampl
 {
 	double		heap_tuples;
 
-	hnsw_mem_init(&state->mem, &state->hnsw->quantizer, state->hnsw->m, sample->rows,
+	hnsw_mem_init(&state->mem, &state->hnsw->quantizer, state->hnsw->m, values_size(state), sample->rows,
 				  (Size) maintenance_work_mem * 1024, state->graph);
 	add_to_memory(state);
 	(void) BarrierAttach(&state->shared->phase);
@@ -583,7 +639,7 @@ create_graph(BuildState *state, const VecidxSample *sample, int participants, ch
 	for (;;)
 	{
 		HnswMemCapacity capacity;
-		Size		size = hnsw_mem_shared_size(quantizer, m, sample->rows, sample->record_bytes,
+		Size		size = hnsw_mem_shared_size(quantizer, m, values_size(state), sample->rows, sample->record_bytes,
 												 participants, budget, &capacity);
 		dsm_segment *segment;
 		char	   *reason;
@@ -593,7 +649,7 @@ create_graph(BuildState *state, const VecidxSample *sample, int participants, ch
 		segment = vecidx_segment_create(size, &reason);
 		if (segment != NULL)
 		{
-			hnsw_mem_init_shared(&state->mem, quantizer, m, dsm_segment_address(segment),
+			hnsw_mem_init_shared(&state->mem, quantizer, m, values_size(state), dsm_segment_address(segment),
 								 participants, &capacity);
 			return segment;
 		}
@@ -690,7 +746,8 @@ hnsw_build_worker(dsm_segment *segment, shm_toc *toc)
 		state.segment = dsm_attach(shared->graph);
 		if (state.segment == NULL)
 			elog(ERROR, "could not map the graph of index \"%s\"", RelationGetRelationName(parallel.index));
-		hnsw_mem_attach(&state.mem, &state.hnsw->quantizer, state.hnsw->m, dsm_segment_address(state.segment));
+		hnsw_mem_attach(&state.mem, &state.hnsw->quantizer, state.hnsw->m, values_size(&state),
+						dsm_segment_address(state.segment));
 		add_to_memory(&state);
 	}
 	else

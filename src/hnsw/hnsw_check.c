@@ -7,8 +7,8 @@
  *
  * Metapage
  *	 M1 its options are possible and its sizes follow from them;
- *	 M2 extents of code and adjacency pages, the centre and the metapage lie
- *		within the relation and do not overlap;
+ *	 M2 extents of code, adjacency and filter pages, the centre and the
+ *		metapage lie within the relation and do not overlap;
  *	 M3 the centre has as many pages as its dimensions take, of finite values.
  * Blocks
  *	 B1 in an extent: of the extent's kind with the right ordinal if in use,
@@ -33,6 +33,10 @@
  *	 L3 that node is USED (or DELETED, while vacuuming) and stands on the
  *		link's level.  Links of DELETED nodes only have to exist: nobody mends
  *		them.
+ * Filter values, where there are filter columns
+ *	 V1 there is a filter page for each number that the code pages give room
+ *		for, in use where it has a USED node;
+ *	 V2 with heap: the values of a USED node are those of its rows (index/check.c).
  * Extra items
  *	 X1 line pointers and items are well formed, items do not overlap and
  *		leave no gaps;
@@ -50,7 +54,7 @@
  * size; the two walks along pointers (TID chunks, the free list) mark what
  * they meet and stop at what they met before.
  *
- * Memory: two bytes a node and nine a block.
+ * Memory: two bytes a node and nine a block, and a node's packed filter values.
  */
 #include "vecidx.h"
 
@@ -63,6 +67,11 @@
 #define NODE_STATE 0x03
 #define NODE_LEVEL_SHIFT 2		/* 5 bits */
 #define NODE_UNKNOWN 0x80		/* its page cannot be read: say nothing about it */
+
+/* And of a filter page. */
+#define VALUES_NONE 0			/* it is not in use */
+#define VALUES_READ 1
+#define VALUES_UNKNOWN 2
 
 /* Whereabouts of blocks that are not extra pages. */
 typedef struct BlockRange
@@ -83,6 +92,9 @@ typedef struct HnswCheck
 	BlockRange	ranges[MAX_RANGES];
 	Quantizer	quantizer;		/* without a centre: for records */
 	bool		wide;
+	const VecidxFilterLayout *filters;	/* NULL: no filter columns */
+	uint8	   *values;			/* by number, packed */
+	uint8	   *value_pages;	/* by ordinal of the filter page: a VALUES_* */
 	uint32		limit;			/* nodes are numbered below */
 	int			max_level;
 	uint8	   *nodes;			/* by number */
@@ -206,6 +218,12 @@ check_meta(HnswCheck *c)
 		problem = "metric is not the operator class's";
 	if (problem == NULL && meta->dim != (uint32) vecidx_index_dim(c->out->index, vecidx_opclass(c->out->index)))
 		problem = "dimensions are not the column's";
+	if (problem == NULL)
+	{
+		c->filters = vecidx_filter_layout(c->out->index, CurrentMemoryContext);
+		if (!hnsw_meta_fits_filters(meta, c->filters))
+			problem = "filter columns are not the index's";
+	}
 	if (problem != NULL)
 	{
 		vecidx_check_report(c->out, HNSW_META_BLOCK, -1, "%s", problem);
@@ -321,12 +339,47 @@ adjacency_page_unknown(HnswCheck *c, uint32 ordinal)
 		c->nodes[node] = NODE_UNKNOWN;
 }
 
+/* Keep the values of a filter page's nodes. */
+static void
+note_filter_page(HnswCheck *c, BlockNumber block, Page page, uint32 ordinal)
+{
+	uint32		per_page = c->meta.filters_per_page;
+	uint64		first = (uint64) ordinal * per_page;
+
+	if (((PageHeader) page)->pd_lower != hnsw_filter_page_end(c->filters, per_page))
+	{
+		vecidx_check_report(c->out, block, -1, "filter page ends at the wrong place");
+		c->value_pages[ordinal] = VALUES_UNKNOWN;
+		return;
+	}
+	c->value_pages[ordinal] = VALUES_READ;
+	for (uint64 node = first; node < first + per_page && node < c->limit; node++)
+		vecidx_filter_get(c->filters, (const uint8 *) PageGetContents(page), per_page, node - first,
+						  c->values + node * c->filters->packed_size);
+}
+
+static const char *
+range_name(VecidxPageKind kind)
+{
+	switch (kind)
+	{
+		case VECIDX_PAGE_CODE:
+			return "code";
+		case VECIDX_PAGE_CENTRE:
+			return "centre";
+		case VECIDX_PAGE_FILTER:
+			return "filter";
+		default:
+			return "adjacency";
+	}
+}
+
 /* B1 for a page in a range.  page is NULL if it could not be read. */
 static void
 check_ranged_page(HnswCheck *c, BlockNumber block, Page page, const BlockRange *range)
 {
 	uint32		ordinal = range->ordinal + (block - range->first);
-	bool		may_be_free = range->kind == VECIDX_PAGE_ADJACENCY;
+	bool		may_be_free = range->kind == VECIDX_PAGE_ADJACENCY || range->kind == VECIDX_PAGE_FILTER;
 	bool		in_use = true;
 	const char *problem = NULL;
 
@@ -336,6 +389,8 @@ check_ranged_page(HnswCheck *c, BlockNumber block, Page page, const BlockRange *
 		in_use = ordinal < c->meta.code_pages;
 	else if (range->kind == VECIDX_PAGE_ADJACENCY)
 		in_use = (uint64) ordinal * c->meta.adjacencies_per_page < c->limit;
+	else if (range->kind == VECIDX_PAGE_FILTER)
+		in_use = (uint64) ordinal * c->meta.filters_per_page < c->limit;
 
 	if (page == NULL)
 		problem = "";
@@ -356,12 +411,13 @@ check_ranged_page(HnswCheck *c, BlockNumber block, Page page, const BlockRange *
 		if (page != NULL)
 			vecidx_check_report(c->out, block, -1, "%s %u of %s pages: %s",
 								in_use ? "number" : "free number", ordinal,
-								range->kind == VECIDX_PAGE_CODE ? "code" :
-								range->kind == VECIDX_PAGE_CENTRE ? "centre" : "adjacency", problem);
+								range_name(range->kind), problem);
 		if (range->kind == VECIDX_PAGE_ADJACENCY)
 			adjacency_page_unknown(c, ordinal);
 		else if (range->kind == VECIDX_PAGE_CODE && ordinal < c->meta.code_pages)
 			c->code_counts[ordinal] = PG_UINT32_MAX;
+		else if (range->kind == VECIDX_PAGE_FILTER)
+			c->value_pages[ordinal] = VALUES_UNKNOWN;
 		return;
 	}
 	if (range->kind == VECIDX_PAGE_CENTRE)
@@ -370,6 +426,8 @@ check_ranged_page(HnswCheck *c, BlockNumber block, Page page, const BlockRange *
 		check_code_page(c, block, page, ordinal);
 	else if (range->kind == VECIDX_PAGE_ADJACENCY)
 		note_adjacency_page(c, block, page, ordinal, in_use);
+	else if (range->kind == VECIDX_PAGE_FILTER && in_use)
+		note_filter_page(c, block, page, ordinal);
 }
 
 /* B2; returns the number of items on the page. */
@@ -572,9 +630,30 @@ check_upper(HnswCheck *c, uint32 node, const HnswAdjacencyData *adjacency, Block
 	}
 }
 
+/* V1 for a node in use; its values, or NULL if there are none to compare with. */
+static const uint8 *
+node_values(HnswCheck *c, uint32 node)
+{
+	uint32		ordinal;
+
+	if (c->filters == NULL)
+		return NULL;
+	ordinal = node / c->meta.filters_per_page;
+	if (ordinal >= c->meta.filters.npages || c->value_pages[ordinal] == VALUES_UNKNOWN)
+		return NULL;			/* reported */
+	if (c->value_pages[ordinal] == VALUES_NONE)
+	{
+		vecidx_check_report(c->out, vecidx_extent_block(&c->meta.filters, ordinal), -1,
+							"filter page of node %u is not in use", node);
+		c->value_pages[ordinal] = VALUES_UNKNOWN;
+		return NULL;
+	}
+	return c->values + (Size) node * c->filters->packed_size;
+}
+
 /* X3 along a chain; returns how many TIDs it has. */
 static uint64
-check_chain(HnswCheck *c, uint32 node, ItemPointerData where, BlockNumber block, int slot)
+check_chain(HnswCheck *c, uint32 node, const uint8 *values, ItemPointerData where, BlockNumber block, int slot)
 {
 	uint64		ntids = 0;
 
@@ -596,7 +675,7 @@ check_chain(HnswCheck *c, uint32 node, ItemPointerData where, BlockNumber block,
 			return PG_UINT64_MAX;
 		}
 		for (int i = 0; i < chunk->ntids; i++)
-			if (!vecidx_check_tid(c->out, &chunk->tids[i]))
+			if (!vecidx_check_row(c->out, &chunk->tids[i], values))
 				vecidx_check_report(c->out, block, slot, "TID %d in a chunk of node %u is not valid", i, node);
 		ntids += chunk->ntids;
 		where = chunk->next;
@@ -617,7 +696,8 @@ check_node(HnswCheck *c, uint32 node, const HnswAdjacencyData *adjacency, BlockN
 
 	if (adjacency->state == HNSW_NODE_USED)
 	{
-		uint64		ntids = check_chain(c, node, adjacency->more, block, slot);
+		const uint8 *values = node_values(c, node);
+		uint64		ntids = check_chain(c, node, values, adjacency->more, block, slot);
 
 		for (int i = 0; i < HnswOwnTids(adjacency); i++)
 		{
@@ -625,7 +705,7 @@ check_node(HnswCheck *c, uint32 node, const HnswAdjacencyData *adjacency, BlockN
 
 			if (!ItemPointerIsValid(&tid))
 				continue;
-			if (vecidx_check_tid(c->out, &tid))
+			if (vecidx_check_row(c->out, &tid, values))
 				ntids = Max(ntids, 1);
 			else
 				vecidx_check_report(c->out, block, slot, "TID of node %u is not valid", node);
@@ -658,6 +738,30 @@ check_presence(HnswCheck *c, uint32 node, BlockNumber block, int slot)
 	if (count != PG_UINT32_MAX && coded != there)
 		vecidx_check_report(c->out, block, slot, there ? "node %u has no code" : "node %u has a code only", node);
 	return there;
+}
+
+/* The rest of V1; values are compared only if all of them are known. */
+static void
+check_filter_pages(HnswCheck *c)
+{
+	const HnswMetaPageData *meta = &c->meta;
+	bool		known = true;
+
+	if (c->filters == NULL)
+		return;
+	if ((uint64) meta->filters.npages * meta->filters_per_page < c->limit)
+	{
+		vecidx_check_report(c->out, HNSW_META_BLOCK, -1, "there are no filter pages for nodes from " UINT64_FORMAT " on",
+							(uint64) meta->filters.npages * meta->filters_per_page);
+		known = false;
+	}
+	for (uint32 i = 0; i < meta->filters.npages; i++)
+		known &= c->value_pages[i] != VALUES_UNKNOWN;
+	for (uint32 node = 0; node < c->limit && known; node++)
+		if ((c->nodes[node] & NODE_STATE) == HNSW_NODE_USED && node_values(c, node) == NULL)
+			known = false;
+	if (known)
+		c->out->filters = c->filters;
 }
 
 static void
@@ -914,10 +1018,17 @@ check_index(VecidxCheck *out)
 	c->nodes = alloc_zero(c->limit, sizeof(uint8));
 	c->free_listed = alloc_zero(c->limit, sizeof(uint8));
 	c->code_counts = alloc_zero(c->meta.code_pages, sizeof(uint32));
+	if (c->filters != NULL)
+	{
+		c->values = alloc_zero(c->limit, c->filters->packed_size);
+		c->value_pages = alloc_zero(c->meta.filters.npages, sizeof(uint8));
+	}
 	c->first_item = alloc_zero(out->nblocks, sizeof(uint64));
 	c->extra_bad = alloc_zero(out->nblocks, sizeof(bool));
 
 	check_blocks(c);
+	if (!out->full)
+		check_filter_pages(c);
 	if (!out->full)
 		check_nodes(c);
 	if (!out->full && c->wide)

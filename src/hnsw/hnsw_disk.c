@@ -773,26 +773,51 @@ place_on_last_page(HnswDiskStore *store, NodePlace *place)
 	return true;
 }
 
+/* Pages to be made, contiguous in this order. */
+typedef struct NewPages
+{
+	uint32		codes;
+	uint32		adjacencies;
+	uint32		filters;
+} NewPages;
+
+static inline uint32
+total_pages(const NewPages *pages)
+{
+	return pages->codes + pages->adjacencies + pages->filters;
+}
+
+/* Pages of so many nodes' values. */
+static uint64
+filter_pages(const HnswIndex *hnsw, uint64 nodes)
+{
+	return hnsw->filters == NULL ? 0 : (nodes + hnsw->filters_per_page - 1) / hnsw->filters_per_page;
+}
+
 /* Put new pages in the maps of the metapage, which is locked. */
 static void
-add_extents(HnswDiskStore *store, Buffer metabuffer, BlockNumber first, uint32 ncodes, uint32 nadjacencies)
+add_extents(HnswDiskStore *store, Buffer metabuffer, BlockNumber first, const NewPages *pages)
 {
 	PageChange	change;
 	HnswMetaPage meta;
 
 	page_change_begin(&change, store->index, store->building);
 	meta = HnswPageGetMeta(page_change_register(&change, metabuffer, false));
-	if (ncodes > 0)
-		vecidx_extent_add(&meta->codes, first, ncodes);
-	if (nadjacencies > 0)
-		vecidx_extent_add(&meta->adjacencies, first + ncodes, nadjacencies);
+	if (pages->codes > 0)
+		vecidx_extent_add(&meta->codes, first, pages->codes);
+	first += pages->codes;
+	if (pages->adjacencies > 0)
+		vecidx_extent_add(&meta->adjacencies, first, pages->adjacencies);
+	first += pages->adjacencies;
+	if (pages->filters > 0)
+		vecidx_extent_add(&meta->filters, first, pages->filters);
 	page_change_commit(&change);
 	hnsw_index_absorb(store->hnsw, HnswPageGetMeta(BufferGetPage(metabuffer)));
 }
 
 /*
- * Make sure that code page code_pages and the adjacency pages of its nodes
- * exist.  Everybody waits for the metapage meanwhile, so hnsw_disk_grow_ahead()
+ * Make sure that code page code_pages and the adjacency and filter pages of
+ * its nodes exist.  Everybody waits for the metapage meanwhile, so hnsw_disk_grow_ahead()
  * is to have done it before.
  */
 static void
@@ -801,8 +826,6 @@ ensure_extents(HnswDiskStore *store, Buffer metabuffer)
 	HnswIndex  *hnsw = store->hnsw;
 	HnswMetaPage meta = HnswPageGetMeta(BufferGetPage(metabuffer));
 	uint64		last_node = ((uint64) meta->code_pages + 1) * hnsw->codes_per_page - 1;
-	bool		more_codes;
-	bool		more_adjacencies;
 
 	if (last_node >= HNSW_NODE_LIMIT)
 		ereport(ERROR,
@@ -812,20 +835,20 @@ ensure_extents(HnswDiskStore *store, Buffer metabuffer)
 
 	for (;;)
 	{
-		uint32		ncodes;
-		uint32		nadjacencies;
+		NewPages	pages = {0};
 		BlockNumber first;
 
-		more_codes = meta->code_pages >= meta->codes.npages;
-		more_adjacencies = last_node / hnsw->adjacencies_per_page >= meta->adjacencies.npages;
-		if (!more_codes && !more_adjacencies)
+		if (meta->code_pages >= meta->codes.npages)
+			pages.codes = vecidx_extent_size(store->index, &meta->codes);
+		if (last_node / hnsw->adjacencies_per_page >= meta->adjacencies.npages)
+			pages.adjacencies = vecidx_extent_size(store->index, &meta->adjacencies);
+		if (filter_pages(hnsw, last_node + 1) > meta->filters.npages)
+			pages.filters = vecidx_extent_size(store->index, &meta->filters);
+		if (total_pages(&pages) == 0)
 			return;
-
-		ncodes = more_codes ? vecidx_extent_size(store->index, &meta->codes) : 0;
-		nadjacencies = more_adjacencies ? vecidx_extent_size(store->index, &meta->adjacencies) : 0;
-		first = vecidx_extend(store->index, ncodes + nadjacencies, HNSW_VERSION,
+		first = vecidx_extend(store->index, total_pages(&pages), HNSW_VERSION,
 							  VECIDX_FREE_RESERVED, store->building);
-		add_extents(store, metabuffer, first, ncodes, nadjacencies);
+		add_extents(store, metabuffer, first, &pages);
 		meta = HnswPageGetMeta(BufferGetPage(metabuffer));
 	}
 }
@@ -851,14 +874,19 @@ adjacencies_run_short(const HnswIndex *hnsw)
 					  (hnsw_node_limit(hnsw) + hnsw->adjacencies_per_page - 1) / hnsw->adjacencies_per_page);
 }
 
+static bool
+filters_run_short(const HnswIndex *hnsw)
+{
+	return hnsw->filters != NULL && runs_short(&hnsw->filter_extents, filter_pages(hnsw, hnsw_node_limit(hnsw)));
+}
+
 void
 hnsw_disk_grow_ahead(HnswDiskStore *store)
 {
 	HnswIndex  *hnsw = store->hnsw;
-	uint32		ncodes = 0;
-	uint32		nadjacencies = 0;
+	NewPages	pages = {0};
 
-	if (likely(!codes_run_short(hnsw) && !adjacencies_run_short(hnsw)) || hnsw->has_free)
+	if (likely(!codes_run_short(hnsw) && !adjacencies_run_short(hnsw) && !filters_run_short(hnsw)) || hnsw->has_free)
 		return;
 	/* one backend does it; the others have the pages that are left */
 	if (!ConditionalLockPage(store->index, HNSW_GROWTH_LOCK, ExclusiveLock))
@@ -867,18 +895,20 @@ hnsw_disk_grow_ahead(HnswDiskStore *store)
 	if (!hnsw->has_free)
 	{
 		if (codes_run_short(hnsw))
-			ncodes = vecidx_extent_size(store->index, &hnsw->codes);
+			pages.codes = vecidx_extent_size(store->index, &hnsw->codes);
 		if (adjacencies_run_short(hnsw))
-			nadjacencies = vecidx_extent_size(store->index, &hnsw->adjacencies);
+			pages.adjacencies = vecidx_extent_size(store->index, &hnsw->adjacencies);
+		if (filters_run_short(hnsw))
+			pages.filters = vecidx_extent_size(store->index, &hnsw->filter_extents);
 	}
-	if (ncodes + nadjacencies > 0)
+	if (total_pages(&pages) > 0)
 	{
-		BlockNumber first = vecidx_extend(store->index, ncodes + nadjacencies, HNSW_VERSION,
+		BlockNumber first = vecidx_extend(store->index, total_pages(&pages), HNSW_VERSION,
 										  VECIDX_FREE_RESERVED, store->building);
 		HnswMetaPage meta;
 		Buffer		metabuffer = lock_meta(store, BUFFER_LOCK_EXCLUSIVE, &meta);
 
-		add_extents(store, metabuffer, first, ncodes, nadjacencies);
+		add_extents(store, metabuffer, first, &pages);
 		UnlockReleaseBuffer(metabuffer);
 	}
 	UnlockPage(store->index, HNSW_GROWTH_LOCK, ExclusiveLock);
@@ -1166,7 +1196,7 @@ write_end(PageChange *change, Buffer buffer, Size end)
 }
 
 static uint32
-disk_create_node(HnswStore *base, const uint8 *code, ItemPointer tid,
+disk_create_node(HnswStore *base, const uint8 *code, const uint8 *values, ItemPointer tid,
 				 int level, const HnswLinks *links, bool expect_empty)
 {
 	HnswDiskStore *store = (HnswDiskStore *) base;
@@ -1213,7 +1243,13 @@ disk_create_node(HnswStore *base, const uint8 *code, ItemPointer tid,
 			break;
 	}
 
-	/* before the other extra page is locked */
+	/*
+	 * A change each, before the node: if it does not come to be, there are
+	 * values in the place of a number that no node has, and a record that
+	 * nobody points at.  Before the other extra page is locked.
+	 */
+	if (values != NULL)
+		hnsw_values_write(store, place.node, values);
 	if (hnsw->wide)
 		hnsw_wide_write(store, place.node, code, &slot);
 	if (level > 0)
@@ -1513,7 +1549,7 @@ same_code(HnswDiskStore *store, uint32 node, const char *at, const uint8 *code)
 }
 
 static bool
-disk_add_tid(HnswStore *base, uint32 node, const uint8 *code, ItemPointer tid)
+disk_add_tid(HnswStore *base, uint32 node, const uint8 *code, const uint8 *values, ItemPointer tid)
 {
 	HnswDiskStore *store = (HnswDiskStore *) base;
 	HnswIndex  *hnsw = store->hnsw;
@@ -1525,6 +1561,9 @@ disk_add_tid(HnswStore *base, uint32 node, const uint8 *code, ItemPointer tid)
 	bool		same;
 
 	check_node(store, node);
+	/* many nodes may have one vector, and few of them these values */
+	if (values != NULL && hnsw_values_differ(store, node, values))
+		return false;
 	ref = locate_code(hnsw, node);
 
 	/*
@@ -1534,7 +1573,8 @@ disk_add_tid(HnswStore *base, uint32 node, const uint8 *code, ItemPointer tid)
 	codebuffer = pagemem_pin(ref.slot, store->index);
 	LockBuffer(codebuffer, BUFFER_LOCK_SHARE);
 	vecidx_page_check(store->index, codebuffer, VECIDX_PAGE_CODE, HNSW_VERSION);
-	same = same_code(store, node, BufferGetPage(codebuffer) + ref.offset, code);
+	same = same_code(store, node, BufferGetPage(codebuffer) + ref.offset, code) &&
+		(values == NULL || hnsw_values_equal(store, node, values));
 	if (!same)
 	{
 		UnlockReleaseBuffer(codebuffer);

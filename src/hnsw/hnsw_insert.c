@@ -4,8 +4,8 @@
  *
  * Algorithm 1 of Malkov & Yashunin: descend to the node's level, search every
  * level below with ef_construction, choose links, create the node with them,
- * then offer the node to each neighbour.  A vector whose code stands in the
- * graph already becomes one more TID of that node.
+ * then offer the node to each neighbour.  A row whose code stands in the graph
+ * already, with the same filter values, becomes one more TID of that node.
  */
 #include "vecidx.h"
 
@@ -76,7 +76,7 @@ own_distance(HnswInserter *inserter)
 }
 
 /*
- * Give the TID to a node with the same code, if the search met one.  Equal
+ * Give the TID to a node with the same code and filter values, if the search met one.  Equal
  * codes have equal estimates, so only candidates at the distance that the
  * code itself would have are looked at.
  */
@@ -88,7 +88,8 @@ add_to_equal(HnswInserter *inserter, int nsorted, ItemPointer tid)
 	for (int i = 0; i < nsorted; i++)
 	{
 		if (inserter->sorted.items[i].dist == self &&
-			inserter->store->add_tid(inserter->store, inserter->sorted.items[i].node, inserter->code, tid))
+			inserter->store->add_tid(inserter->store, inserter->sorted.items[i].node, inserter->code,
+									 inserter->values, tid))
 			return true;
 	}
 	return false;
@@ -155,12 +156,12 @@ create_first(HnswInserter *inserter, ItemPointer tid, int level)
 {
 	for (int l = 0; l <= level; l++)
 		inserter->links[l].n = inserter->links[l].nkept = 0;
-	return inserter->store->create_node(inserter->store, inserter->code, tid, level,
+	return inserter->store->create_node(inserter->store, inserter->code, inserter->values, tid, level,
 										inserter->links, true) != HNSW_INVALID_NODE;
 }
 
 bool
-hnsw_inserter_add(HnswInserter *inserter, const void *vector, ItemPointer tid, bool unchanged)
+hnsw_inserter_add(HnswInserter *inserter, const void *vector, const uint8 *values, ItemPointer tid, bool unchanged)
 {
 	HnswStore  *store = inserter->store;
 	HnswSearch *search = &inserter->search;
@@ -174,6 +175,8 @@ hnsw_inserter_add(HnswInserter *inserter, const void *vector, ItemPointer tid, b
 
 	quant_encode(store->quantizer, vector, inserter->code, inserter->scratch);
 	quant_query_prepare(store->quantizer, vector, inserter->query, inserter->scratch);
+
+	inserter->values = values;
 
 	/* the number may have been another node's when it was last offered */
 	inserter->select.offered = HNSW_INVALID_NODE;
@@ -237,7 +240,7 @@ retry:
 		}
 	}
 
-	node = store->create_node(store, inserter->code, tid, level, inserter->links, false);
+	node = store->create_node(store, inserter->code, values, tid, level, inserter->links, false);
 	for (int l = top; l >= 0; l--)
 	{
 		int			accepted = hnsw_link_back_all(&inserter->select, store, &inserter->links[l], node, l);
@@ -263,6 +266,7 @@ typedef struct HnswInsertState
 	HnswDiskStore store;
 	HnswInserter inserter;
 	void	   *buffer;			/* of a value */
+	uint8	   *values;			/* of filter columns, packed, or NULL */
 } HnswInsertState;
 
 static HnswInsertState *
@@ -278,6 +282,8 @@ make_insert_state(HnswIndex *hnsw, Relation index)
 	hnsw_disk_store_init(&state->store, index, hnsw, context, false);
 	hnsw_inserter_init(&state->inserter, &state->store.store, hnsw->ef_construction, hnsw->seed, context);
 	state->buffer = vecidx_elements_buffer(hnsw->opclass, hnsw->dim, context);
+	if (hnsw->filters != NULL)
+		state->values = MemoryContextAlloc(context, hnsw->filters->packed_size);
 	return state;
 }
 
@@ -335,10 +341,12 @@ hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relati
 	elements = vecidx_elements(state->hnsw->opclass, values[0], state->hnsw->dim, state->buffer);
 	if (elements != NULL)
 	{
+		if (state->values != NULL)
+			vecidx_filter_pack(state->hnsw->filters, values, isnull, state->values);
 		/* holding nothing */
 		hnsw_disk_grow_ahead(&state->store);
 		hnsw_insert_lock(index);
-		hnsw_inserter_add(&state->inserter, elements, tid, unchanged);
+		hnsw_inserter_add(&state->inserter, elements, state->values, tid, unchanged);
 		hnsw_insert_unlock(index);
 	}
 	MemoryContextSwitchTo(old);

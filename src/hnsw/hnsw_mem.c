@@ -7,7 +7,7 @@
  * no other difference: a process alone is the only one of its kind.
  *
  * Nothing shared is written for a neighbour that is only looked at.  A node's
- * number is taken by one atomic addition; its code, level and first TID are
+ * number is taken by one atomic addition; its code, filter values, level and first TID are
  * written before any link to it and never change.  Lists are read under a
  * version (a sequence lock) and written by who made that version odd, which
  * takes as long as copying a list.  Further TIDs are pushed on a chain that
@@ -227,7 +227,7 @@ put_record(HnswMemStore *store, uint32 node, const uint8 *code)
 }
 
 static uint32
-mem_create_node(HnswStore *base, const uint8 *code, ItemPointer tid, int level,
+mem_create_node(HnswStore *base, const uint8 *code, const uint8 *values, ItemPointer tid, int level,
 				const HnswLinks *links, bool expect_empty)
 {
 	HnswMemStore *store = (HnswMemStore *) base;
@@ -258,6 +258,8 @@ mem_create_node(HnswStore *base, const uint8 *code, ItemPointer tid, int level,
 	if (level > 0)
 		row->upper = pg_atomic_fetch_add_u32(&graph->nupper, level * HNSW_MEM_UPPER_STRIDE(base->m));
 	put_record(store, node, code);
+	if (values != NULL)
+		memcpy(HnswMemValues(store, node), values, store->values_size);
 	for (int l = 0; l <= level; l++)
 		put_links(store, node, l, &links[l]);
 	/* links to it come later, and whoever follows one finds all this */
@@ -271,7 +273,7 @@ mem_create_node(HnswStore *base, const uint8 *code, ItemPointer tid, int level,
 }
 
 static bool
-mem_add_tid(HnswStore *base, uint32 node, const uint8 *code, ItemPointer tid)
+mem_add_tid(HnswStore *base, uint32 node, const uint8 *code, const uint8 *values, ItemPointer tid)
 {
 	HnswMemStore *store = (HnswMemStore *) base;
 	const uint8 *record = HnswMemRecord(store, node);
@@ -280,6 +282,8 @@ mem_add_tid(HnswStore *base, uint32 node, const uint8 *code, ItemPointer tid)
 	HnswMemTid *duplicate;
 	uint32		i;
 
+	if (values != NULL && memcmp(HnswMemValues(store, node), values, store->values_size) != 0)
+		return false;
 	if (quant_record_size(base->quantizer, record) != size || memcmp(record, code, size) != 0)
 		return false;
 	i = pg_atomic_fetch_add_u32(&store->graph->nduplicates, 1);
@@ -307,7 +311,7 @@ code_stride(const Quantizer *quantizer, int m)
 static Size
 node_bytes(const HnswMemStore *store)
 {
-	return store->code_stride + store->node_size + sizeof(HnswMemRow);
+	return store->code_stride + store->node_size + sizeof(HnswMemRow) + store->values_size;
 }
 
 /* Bytes that a wide record may take. */
@@ -348,6 +352,8 @@ set_node_capacity(HnswMemStore *store, uint32 capacity)
 	store->codes = codes;
 	store->nodes = grow(store->nodes, store->context, (Size) capacity * store->node_size);
 	store->rows = grow(store->rows, store->context, (Size) capacity * sizeof(HnswMemRow));
+	if (store->values_size > 0)
+		store->values = grow(store->values, store->context, (Size) capacity * store->values_size);
 	store->graph->capacity.nodes = capacity;
 }
 
@@ -426,7 +432,7 @@ hnsw_mem_reserve(HnswMemStore *store)
 }
 
 static void
-init_store(HnswMemStore *store, const Quantizer *quantizer, int m)
+init_store(HnswMemStore *store, const Quantizer *quantizer, int m, Size values_size)
 {
 	memset(store, 0, sizeof(*store));
 	store->store.quantizer = quantizer;
@@ -444,6 +450,7 @@ init_store(HnswMemStore *store, const Quantizer *quantizer, int m)
 	store->store.add_tid = mem_add_tid;
 	store->store.replace_links = mem_replace_links;
 	store->node_size = HNSW_MEM_NODE_SIZE(m);
+	store->values_size = values_size;
 	store->wide = hnsw_is_wide(quantizer->kind, quantizer->metric, quantizer->dim);
 	store->code_stride = store->wide ? sizeof(uint64) : code_stride(quantizer, m);
 }
@@ -462,10 +469,10 @@ init_graph(HnswMemGraph *graph, int participants)
 }
 
 void
-hnsw_mem_init(HnswMemStore *store, const Quantizer *quantizer, int m,
+hnsw_mem_init(HnswMemStore *store, const Quantizer *quantizer, int m, Size values_size,
 			  double expected_nodes, Size budget, MemoryContext context)
 {
-	init_store(store, quantizer, m);
+	init_store(store, quantizer, m, values_size);
 	store->context = context;
 	store->budget = budget;
 	store->graph = MemoryContextAlloc(context, sizeof(HnswMemGraph));
@@ -490,6 +497,8 @@ lay_out(HnswMemStore *store, char *memory, const HnswMemCapacity *capacity)
 	at += TYPEALIGN(PG_CACHE_LINE_SIZE, (Size) capacity->nodes * store->node_size);
 	store->rows = (HnswMemRow *) (memory + at);
 	at += TYPEALIGN(PG_CACHE_LINE_SIZE, (Size) capacity->nodes * sizeof(HnswMemRow));
+	store->values = (uint8 *) memory + at;
+	at += TYPEALIGN(PG_CACHE_LINE_SIZE, (Size) capacity->nodes * store->values_size);
 	store->upper = (uint32 *) (memory + at);
 	at += TYPEALIGN(PG_CACHE_LINE_SIZE, (Size) capacity->upper * sizeof(uint32));
 	store->duplicates = (HnswMemTid *) (memory + at);
@@ -497,7 +506,7 @@ lay_out(HnswMemStore *store, char *memory, const HnswMemCapacity *capacity)
 }
 
 Size
-hnsw_mem_shared_size(const Quantizer *quantizer, int m, double rows, double record_bytes,
+hnsw_mem_shared_size(const Quantizer *quantizer, int m, Size values_size, double rows, double record_bytes,
 					 int participants, Size budget, HnswMemCapacity *capacity)
 {
 	HnswMemStore layout;
@@ -511,7 +520,7 @@ hnsw_mem_shared_size(const Quantizer *quantizer, int m, double rows, double reco
 	double		room;
 	double		n;
 
-	init_store(&layout, quantizer, m);
+	init_store(&layout, quantizer, m, values_size);
 	fixed_records = participants * largest_record(&layout);
 	/* a quarter more for those longer than the average said */
 	wide_bytes = layout.wide ? Min(1.25 * record_bytes, quantizer->code_size) + MAXIMUM_ALIGNOF : 0;
@@ -528,19 +537,19 @@ hnsw_mem_shared_size(const Quantizer *quantizer, int m, double rows, double reco
 }
 
 void
-hnsw_mem_init_shared(HnswMemStore *store, const Quantizer *quantizer, int m,
+hnsw_mem_init_shared(HnswMemStore *store, const Quantizer *quantizer, int m, Size values_size,
 					 void *memory, int participants, const HnswMemCapacity *capacity)
 {
 	HnswMemGraph *graph = memory;
 
 	init_graph(graph, participants);
 	graph->capacity = *capacity;
-	hnsw_mem_attach(store, quantizer, m, memory);
+	hnsw_mem_attach(store, quantizer, m, values_size, memory);
 }
 
 void
-hnsw_mem_attach(HnswMemStore *store, const Quantizer *quantizer, int m, void *memory)
+hnsw_mem_attach(HnswMemStore *store, const Quantizer *quantizer, int m, Size values_size, void *memory)
 {
-	init_store(store, quantizer, m);
+	init_store(store, quantizer, m, values_size);
 	(void) lay_out(store, memory, &((HnswMemGraph *) memory)->capacity);
 }

@@ -77,6 +77,8 @@ typedef struct HnswMemStore
 	char	   *nodes;			/* HnswMemNode, one every node_size bytes */
 	Size		node_size;
 	HnswMemRow *rows;
+	uint8	   *values;			/* of filter columns, packed: values_size bytes a node */
+	Size		values_size;	/* 0: none */
 	uint32	   *upper;			/* pool: per level nlinks, nkept, m links */
 	HnswMemTid *duplicates;
 
@@ -86,8 +88,8 @@ typedef struct HnswMemStore
 	Size		budget;			/* bytes that the graph may take */
 } HnswMemStore;
 
-/* A graph in memory of this process, of at most budget bytes. */
-extern void hnsw_mem_init(HnswMemStore *store, const Quantizer *quantizer, int m,
+/* A graph in memory of this process, of at most budget bytes; values_size: of a node's packed filter values. */
+extern void hnsw_mem_init(HnswMemStore *store, const Quantizer *quantizer, int m, Size values_size,
 						  double expected_nodes, Size budget, MemoryContext context);
 
 /*
@@ -95,13 +97,13 @@ extern void hnsw_mem_init(HnswMemStore *store, const Quantizer *quantizer, int m
  * on average, and processes; at most budget (the rest of the rows will not
  * fit); 0 if the budget holds none.
  */
-extern Size hnsw_mem_shared_size(const Quantizer *quantizer, int m, double rows, double record_bytes,
+extern Size hnsw_mem_shared_size(const Quantizer *quantizer, int m, Size values_size, double rows, double record_bytes,
 								 int participants, Size budget, HnswMemCapacity *capacity);
 
 /* Make a graph there (create), or use the one that is there. */
-extern void hnsw_mem_init_shared(HnswMemStore *store, const Quantizer *quantizer, int m,
+extern void hnsw_mem_init_shared(HnswMemStore *store, const Quantizer *quantizer, int m, Size values_size,
 								 void *memory, int participants, const HnswMemCapacity *capacity);
-extern void hnsw_mem_attach(HnswMemStore *store, const Quantizer *quantizer, int m, void *memory);
+extern void hnsw_mem_attach(HnswMemStore *store, const Quantizer *quantizer, int m, Size values_size, void *memory);
 
 /*
  * Whether another row fits, whatever the other processes add meanwhile.  To
@@ -116,6 +118,10 @@ extern bool hnsw_mem_reserve(HnswMemStore *store);
 #define HnswMemRecord(store_, node_) \
 	((store_)->wide ? (store_)->wide_records + ((const uint64 *) (store_)->codes)[node_] : \
 	 (store_)->codes + (Size) (node_) * (store_)->code_stride)
+
+/* A node's filter values, packed. */
+#define HnswMemValues(store_, node_) \
+	((store_)->values + (Size) (node_) * (store_)->values_size)
 
 #define HnswMemCount(store_) pg_atomic_read_u32(&(store_)->graph->nnodes)
 

@@ -186,7 +186,7 @@ load_index(Relation index, const HnswMetaPageData *meta)
 	hnsw->by_code_page = divisor_of(hnsw->codes_per_page);
 	hnsw->by_adjacency_page = divisor_of(hnsw->adjacencies_per_page);
 	hnsw->opclass = vecidx_opclass(index);
-	hnsw->filters = NULL;		/* no operator class is one for filters yet */
+	hnsw->filters = vecidx_filter_layout(index, context);
 	hnsw->filters_per_page = meta->filters_per_page;
 	if (hnsw->filters != NULL)
 		hnsw->by_filter_page = divisor_of(hnsw->filters_per_page);

@@ -187,6 +187,13 @@ hnsw_filters_per_page(int ncolumns, uint32 row_bytes)
 	return n < 64 ? n : n - n % 64;
 }
 
+/* Where the chunk of a filter page ends. */
+static inline uint32
+hnsw_filter_page_end(const VecidxFilterLayout *filters, uint32 filters_per_page)
+{
+	return MAXALIGN(SizeOfPageHeaderData) + (uint32) vecidx_filter_chunk_size(filters, filters_per_page);
+}
+
 /* Links of one upper level. */
 typedef struct HnswUpperLevelData
 {

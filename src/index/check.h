@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "access/amapi.h"
+#include "index/filter.h"
 #include "storage/bufpage.h"
 #include "storage/itemptr.h"
 #include "utils/rel.h"
@@ -26,6 +27,13 @@ typedef struct VecidxCheck
 	Relation	heap;
 	BlockNumber nblocks;		/* of the index; it does not grow meanwhile */
 	bool		full;			/* enough has been reported: give up */
+
+	/*
+	 * Set by the access method where it hands the TIDs over by
+	 * vecidx_check_row(): rows of the table are then to have the filter
+	 * values that the index says.
+	 */
+	const VecidxFilterLayout *filters;
 
 	/* the front part's own */
 	struct ReturnSetInfo *result;
@@ -64,5 +72,8 @@ extern bool vecidx_check_items(VecidxCheck *check, BlockNumber block, Page page,
 
 /* A heap TID that the index holds; false, and not taken, if it is none. */
 extern bool vecidx_check_tid(VecidxCheck *check, const ItemPointerData *tid);
+
+/* The same with the packed filter values that the index has for it (check->filters is set). */
+extern bool vecidx_check_row(VecidxCheck *check, const ItemPointerData *tid, const uint8 *values);
 
 #endif							/* VECIDX_CHECK_H */

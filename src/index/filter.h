@@ -37,6 +37,10 @@
 #define VECIDX_FILTER_CONTAINS 7	/* @> */
 
 #define VECIDX_MAX_FILTERS (INDEX_MAX_KEYS - 1)
+#define VECIDX_MAX_FILTER_WIDTH 16
+
+/* No packed row is larger. */
+#define VECIDX_MAX_PACKED ((VECIDX_MAX_FILTER_WIDTH + 1) * VECIDX_MAX_FILTERS)
 
 typedef struct VecidxFilterType VecidxFilterType;	/* filter_type.h */
 

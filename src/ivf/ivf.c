@@ -155,12 +155,12 @@ ivf_default_probes(uint32 lists)
 
 /* Whether a list's page has room for a row. */
 static bool
-row_fits(const ListCodeSpec *spec)
+row_fits(const ListCodeSpec *spec, const VecidxFilterLayout *filters)
 {
 	ListCode	code;
 
 	listcode_init(&code, spec, NULL, NULL);
-	return ivf_segment_capacity(&code, IVF_SEGMENT_MAX_SIZE, false) > 0;
+	return ivf_segment_capacity(&code, filters, IVF_SEGMENT_MAX_SIZE, false) > 0;
 }
 
 pg_noreturn static void
@@ -178,12 +178,12 @@ too_many_dimensions(Relation index, int max)
  * exact distances from the table.
  */
 static void
-ivfflat_spec(Relation index, ListCodeSpec *spec)
+ivfflat_spec(Relation index, const VecidxFilterLayout *filters, ListCodeSpec *spec)
 {
 	static const int code_bits[] = {8, 4};
 
 	spec->kind = LISTCODE_EXACT;
-	if (row_fits(spec))
+	if (row_fits(spec, filters))
 		return;
 	if (ivf_route_metric(spec->metric) != METRIC_L2)
 	{
@@ -194,7 +194,7 @@ ivfflat_spec(Relation index, ListCodeSpec *spec)
 		for (int high = spec->dim; low < high;)
 		{
 			fitting.dim = low + (high - low + 1) / 2;
-			if (row_fits(&fitting))
+			if (row_fits(&fitting, filters))
 				low = fitting.dim;
 			else
 				high = fitting.dim - 1;
@@ -206,14 +206,14 @@ ivfflat_spec(Relation index, ListCodeSpec *spec)
 	for (int i = 0; i < (int) lengthof(code_bits); i++)
 	{
 		spec->bits = code_bits[i];
-		if (row_fits(spec))
+		if (row_fits(spec, filters))
 			return;
 	}
 	too_many_dimensions(index, VECIDX_MAX_DIM);
 }
 
 static void
-ivfpq_spec(const IvfOptions *options, ListCodeSpec *spec)
+ivfpq_spec(const IvfOptions *options, const VecidxFilterLayout *filters, ListCodeSpec *spec)
 {
 	const char *problem;
 
@@ -266,7 +266,7 @@ ivfpq_spec(const IvfOptions *options, ListCodeSpec *spec)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("ivfpq index cannot be made with these options"),
 				 errdetail_internal("%s", problem)));
-	if (!row_fits(spec))
+	if (!row_fits(spec, filters))
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("code of a vector does not fit a page"),
@@ -283,6 +283,7 @@ ivf_params_read(Relation index, IvfParams *params)
 
 	memset(params, 0, sizeof(*params));
 	params->opclass = vecidx_opclass(index);
+	params->filters = vecidx_filter_layout(index, CurrentMemoryContext);
 	type = params->opclass->type;
 	params->lists = options != NULL ? options->lists : 0;
 
@@ -297,9 +298,9 @@ ivf_params_read(Relation index, IvfParams *params)
 		too_many_dimensions(index, type->max_dim);
 
 	if (is_pq(index))
-		ivfpq_spec(options, spec);
+		ivfpq_spec(options, params->filters, spec);
 	else
-		ivfflat_spec(index, spec);
+		ivfflat_spec(index, params->filters, spec);
 	params->route = quant_default(spec->elements, ivf_route_metric(spec->metric), spec->dim,
 								  IVF_DIRECTORY_PAGE_BYTES - IVF_ENTRY_SIZE(0));
 }

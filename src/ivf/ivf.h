@@ -27,6 +27,7 @@
 #include "access/genam.h"
 #include "index/candidates.h"
 #include "index/check.h"
+#include "index/filter.h"
 #include "index/opclass.h"
 #include "index/pagemem.h"
 #include "index/remember.h"
@@ -49,6 +50,7 @@ typedef struct IvfParams
 {
 	const VecidxOpclass *opclass;
 	ListCodeSpec spec;
+	const VecidxFilterLayout *filters;	/* of further columns, or NULL */
 	QuantKind	route;			/* of the directory's codes */
 	int			lists;			/* as asked for, 0: by the number of rows */
 } IvfParams;
@@ -80,6 +82,7 @@ typedef struct IvfIndex
 	/* frozen while the uid stays */
 	const VecidxOpclass *opclass;
 	ListCode	code;
+	const VecidxFilterLayout *filters;	/* of further columns; NULL: none */
 	Quantizer	route;			/* of centroids, centred on the origin */
 	int			dim;
 	uint32		lists_wanted;
@@ -283,6 +286,7 @@ typedef struct IvfSegmentRef
 	const float *b;
 	const uint8 *codes;
 	const ItemPointerData *tids;
+	const uint8 *filters;		/* chunk of IVF_FILTER_CAPACITY(capacity) rows; NULL if there are none */
 } IvfSegmentRef;
 
 /*
@@ -294,7 +298,8 @@ extern bool ivf_segment_try(IvfIndex *ivf, Relation index, const ItemPointerData
 							const uint32 *generation, int lockmode, IvfSegmentRef *ref, const char **problem);
 
 /* What is wrong with the item at offset of a list page, or NULL; else ref is filled in (but its buffer). */
-extern const char *ivf_segment_on_page(const ListCode *code, Page page, OffsetNumber offset, IvfSegmentRef *ref);
+extern const char *ivf_segment_on_page(const ListCode *code, const VecidxFilterLayout *filters, Page page,
+									   OffsetNumber offset, IvfSegmentRef *ref);
 
 static inline void
 ivf_segment_release(IvfSegmentRef *ref)
@@ -314,15 +319,27 @@ typedef struct IvfRows
 {
 	MemoryContext context;
 	const ListCode *code;
+	const VecidxFilterLayout *layout;	/* of further columns, or NULL */
 	size_t		n;
 	size_t		capacity;
 	float	   *factors;		/* [n][nfactors] */
 	uint8	   *codes;			/* [n][code_size], and SIMD_SLACK bytes behind */
+	uint8	   *filters;		/* [n][packed_size]; NULL if there are none */
 	ItemPointerData *tids;
 } IvfRows;
 
-extern void ivf_rows_init(IvfRows *rows, const ListCode *code, MemoryContext context);
-extern void ivf_rows_add(IvfRows *rows, const float *factors, const uint8 *code, const ItemPointerData *tid);
+extern void ivf_rows_init(IvfRows *rows, const ListCode *code, const VecidxFilterLayout *layout, MemoryContext context);
+
+/* filters: packed, or NULL. */
+extern void ivf_rows_add(IvfRows *rows, const float *factors, const uint8 *code, const uint8 *filters,
+						 const ItemPointerData *tid);
+
+/* Row i's further columns, packed; NULL if there are none. */
+static inline const uint8 *
+ivf_rows_filters(const IvfRows *rows, size_t i)
+{
+	return rows->layout == NULL ? NULL : rows->filters + i * rows->layout->packed_size;
+}
 
 /* The rows (with a TID) of a segment, appended. */
 extern void ivf_rows_add_segment(IvfRows *rows, const IvfSegmentRef *ref);
@@ -351,7 +368,7 @@ extern void ivf_chain_read(IvfIndex *ivf, Relation index, const IvfListCopy *lis
  * and the entry has so many rows.
  */
 extern bool ivf_append(IvfIndex *ivf, Relation index, const IvfListCopy *list, const float *factors,
-					   const uint8 *code, const ItemPointerData *tid, double *grown);
+					   const uint8 *code, const uint8 *filters, const ItemPointerData *tid, double *grown);
 
 /*
  * Fill in a segment in memory whose capacity is set: n rows from index first

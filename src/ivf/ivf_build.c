@@ -91,7 +91,7 @@ typedef struct BuildState
 	void	   *scratch;
 	Tuplesortstate *sort;
 	TupleTableSlot *slot;
-	bytea	   *payload;		/* factors, then code */
+	bytea	   *payload;		/* factors, code, and further columns, packed */
 
 	uint32		unreported;		/* rows that shared->nindexed lacks */
 } BuildState;
@@ -227,7 +227,8 @@ build_sort(BuildState *state, int memory, SortCoordinate coordinate)
 	MemoryContext old = MemoryContextSwitchTo(state->context);
 	TupleDesc	desc = row_descriptor();
 	const ListCode *code = &state->ivf->code;
-	Size		size = VARHDRSZ + sizeof(float) * code->nfactors + code->code_size;
+	Size		size = VARHDRSZ + sizeof(float) * code->nfactors + code->code_size +
+		(state->ivf->filters != NULL ? state->ivf->filters->packed_size : 0);
 
 	state->sort = begin_sort(desc, memory, coordinate);
 	state->slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
@@ -258,7 +259,7 @@ routed_vector(BuildState *state, const void *elements)
 }
 
 static void
-add_row(BuildState *state, const void *elements, ItemPointer tid)
+add_row(BuildState *state, const void *elements, const Datum *values, const bool *isnull, ItemPointer tid)
 {
 	const ListCode *code = &state->ivf->code;
 	char	   *payload = VARDATA(state->payload);
@@ -269,6 +270,9 @@ add_row(BuildState *state, const void *elements, ItemPointer tid)
 	listcode_encode(code, elements, (const float *) (state->centroids + list * state->centroid_size), factors,
 					(uint8 *) payload + sizeof(float) * code->nfactors, state->scratch);
 	memcpy(payload, factors, sizeof(float) * code->nfactors);
+	if (state->ivf->filters != NULL)
+		vecidx_filter_pack(state->ivf->filters, values, isnull,
+						   (uint8 *) payload + sizeof(float) * code->nfactors + code->code_size);
 	pg_atomic_fetch_add_u32(&state->counts[list], 1);
 
 	ExecClearTuple(state->slot);
@@ -298,7 +302,7 @@ build_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, boo
 	old = MemoryContextSwitchTo(state->row);
 	elements = vecidx_elements(state->ivf->opclass, values[0], state->ivf->dim, state->buffer);
 	if (elements != NULL)
-		add_row(state, elements, tid);
+		add_row(state, elements, values, isnull, tid);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(state->row);
 }
@@ -310,6 +314,7 @@ typedef struct ListWriter
 {
 	Relation	index;
 	const ListCode *code;
+	const VecidxFilterLayout *filters;
 	bool		blocks;
 	Buffer		buffer;			/* of the page at hand, locked; invalid at first */
 	IvfSegment	segment;		/* in the making */
@@ -345,7 +350,7 @@ room(const ListWriter *writer)
 {
 	if (!BufferIsValid(writer->buffer))
 		return 0;
-	return ivf_segment_capacity(writer->code, MAXALIGN_DOWN(PageGetFreeSpace(BufferGetPage(writer->buffer))),
+	return ivf_segment_capacity(writer->code, writer->filters, MAXALIGN_DOWN(PageGetFreeSpace(BufferGetPage(writer->buffer))),
 								writer->blocks);
 }
 
@@ -370,7 +375,8 @@ next_row(BuildState *state, TupleTableSlot *slot, uint32 list, IvfRows *rows)
 	payload = slot_getattr(slot, 3, &isnull);
 	bytes = VARDATA_ANY(DatumGetPointer(payload));
 	memcpy(factors, bytes, sizeof(float) * code->nfactors);
-	ivf_rows_add(rows, factors, (uint8 *) bytes + sizeof(float) * code->nfactors, &where);
+	ivf_rows_add(rows, factors, (uint8 *) bytes + sizeof(float) * code->nfactors,
+				 (uint8 *) bytes + sizeof(float) * code->nfactors + code->code_size, &where);
 }
 
 /* Write a list of n rows; change says where it is. */
@@ -403,7 +409,7 @@ write_list(BuildState *state, ListWriter *writer, TupleTableSlot *slot, uint32 l
 		writer->rows.n = 0;
 		for (uint32 i = 0; i < count; i++)
 			next_row(state, slot, list, &writer->rows);
-		size = ivf_segment_layout(writer->code, count, writer->blocks).size;
+		size = ivf_segment_layout(writer->code, writer->filters, count, writer->blocks).size;
 		memset(writer->segment, 0, size);
 		writer->segment->list = list;
 		writer->segment->generation = change->generation;
@@ -433,13 +439,13 @@ static void
 write_lists(BuildState *state)
 {
 	IvfIndex   *ivf = state->ivf;
-	ListWriter	writer = {state->index, &ivf->code, ivf->code.nnibbles > 0, InvalidBuffer, NULL, {0}};
+	ListWriter	writer = {state->index, &ivf->code, ivf->filters, ivf->code.nnibbles > 0, InvalidBuffer, NULL, {0}};
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(row_descriptor(), &TTSOpsMinimalTuple);
 	IvfListChange *changes = MemoryContextAllocHuge(state->context, sizeof(IvfListChange) * (Size) ivf->nlists);
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PROGRESS_IVF_PHASE_WRITE);
 	writer.segment = palloc(IVF_SEGMENT_MAX_SIZE);
-	ivf_rows_init(&writer.rows, &ivf->code, state->context);
+	ivf_rows_init(&writer.rows, &ivf->code, ivf->filters, state->context);
 	for (uint32 list = 0; list < ivf->nlists; list++)
 		write_list(state, &writer, slot, list, pg_atomic_read_u32(&state->counts[list]), &changes[list]);
 	if (BufferIsValid(writer.buffer))

@@ -79,6 +79,7 @@ typedef struct IvfCheck
 	VecidxCheck *out;
 	IvfMetaPageData meta;
 	ListCode	code;
+	const VecidxFilterLayout *filters;
 	Quantizer	route;
 	char	   *blob;			/* origin and trained data */
 	int			nranges;
@@ -184,6 +185,10 @@ check_meta(IvfCheck *c)
 		problem = "operator class is not the one that the index was made with";
 	if (problem == NULL && meta->dim != (uint32) vecidx_index_dim(c->out->index, opclass))
 		problem = "dimensions are not the column's";
+	c->filters = vecidx_filter_layout(c->out->index, CurrentMemoryContext);
+	if (problem == NULL && (meta->nfilters != (c->filters == NULL ? 0 : c->filters->ncolumns) ||
+							meta->filter_bytes != (c->filters == NULL ? 0 : c->filters->row_bytes)))
+		problem = "filter columns are not those that the index was made with";
 	if (problem != NULL)
 	{
 		vecidx_check_report(c->out, IVF_META_BLOCK, -1, "%s", problem);
@@ -436,7 +441,7 @@ check_list_page(IvfCheck *c, BlockNumber block, Page page)
 
 		if (!ItemIdIsUsed(PageGetItemId(page, offset)))
 			continue;
-		problem = ivf_segment_on_page(&c->code, page, offset, &ref);
+		problem = ivf_segment_on_page(&c->code, c->filters, page, offset, &ref);
 		if (problem == NULL && ref.segment->list >= c->meta.nlists)
 			problem = "segment is of a list that does not exist";
 		if (problem != NULL)

@@ -21,6 +21,7 @@ typedef struct InsertState
 	void	   *buffer;
 	void	   *centroid;
 	uint8	   *code;
+	uint8	   *filters;		/* packed; NULL if there are no further columns */
 	void	   *scratch;
 } InsertState;
 
@@ -38,6 +39,7 @@ insert_begin(InsertState *state, Relation index, MemoryContext parent)
 	state->buffer = vecidx_elements_buffer(ivf->opclass, ivf->dim, context);
 	state->centroid = MemoryContextAlloc(context, ivf_centroid_size(ivf->code.spec.elements, ivf->dim));
 	state->code = MemoryContextAllocZero(context, ivf->code.code_size + SIMD_SLACK);
+	state->filters = ivf->filters == NULL ? NULL : MemoryContextAlloc(context, ivf->filters->packed_size);
 	state->scratch = vecidx_alloc_aligned(context, ivf->code.scratch_size + 1);
 }
 
@@ -53,13 +55,14 @@ find_list(InsertState *state, Relation index, const void *elements, IvfListCopy 
 
 /* Add a row; returns its list, and in *grown how long that is if it has a new segment. */
 static uint32
-insert_row(InsertState *state, Relation index, Datum value, ItemPointer tid, MemoryContext parent, double *grown)
+insert_row(InsertState *state, Relation index, const Datum *values, const bool *isnull, ItemPointer tid,
+		   MemoryContext parent, double *grown)
 {
 	*grown = 0;
 	for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++)
 	{
 		IvfIndex   *ivf = state->ivf;
-		const void *elements = vecidx_elements(ivf->opclass, value, ivf->dim, state->buffer);
+		const void *elements = vecidx_elements(ivf->opclass, values[0], ivf->dim, state->buffer);
 		float		factors[2] = {0, 0};
 		IvfListCopy list;
 
@@ -80,7 +83,9 @@ insert_row(InsertState *state, Relation index, Datum value, ItemPointer tid, Mem
 		if (list.state != IVF_LIST_USED)
 			continue;
 		listcode_encode(&ivf->code, elements, state->centroid, factors, state->code, state->scratch);
-		if (ivf_append(ivf, index, &list, factors, state->code, tid, grown))
+		if (ivf->filters != NULL)
+			vecidx_filter_pack(ivf->filters, values, isnull, state->filters);
+		if (ivf_append(ivf, index, &list, factors, state->code, state->filters, tid, grown))
 			return list.list;
 	}
 	vecidx_corrupted(index, IVF_META_BLOCK, -1, "entries of lists do not lead to their last segments");
@@ -107,7 +112,7 @@ ivf_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relatio
 	}
 
 	old = MemoryContextSwitchTo(state->row);
-	list = insert_row(state, index, values[0], tid, indexInfo->ii_Context, &grown);
+	list = insert_row(state, index, values, isnull, tid, indexInfo->ii_Context, &grown);
 	if (grown > 0 && ivf_due(state->ivf, grown))
 		ivf_split(index, heap, list);
 	MemoryContextSwitchTo(old);

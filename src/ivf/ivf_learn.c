@@ -78,7 +78,7 @@ gather(IvfWork *work, AllRows *all)
 	void	   *centroid = palloc(work->vector_size);
 	size_t		room = 0;
 
-	ivf_rows_init(&all->rows, &ivf->code, work->context);
+	ivf_rows_init(&all->rows, &ivf->code, ivf->filters, work->context);
 	all->vectors = NULL;
 	all->n = 0;
 	for (uint32 list = 0; list < ivf->nlists; list++)
@@ -197,7 +197,7 @@ write_chains(IvfWork *work, const AllRows *all, Learned *learned)
 
 	learned->lists = MemoryContextAllocZero(work->context, sizeof(IvfListChange) * learned->nlists);
 	for (uint32 i = 0; i < learned->nlists; i++)
-		ivf_rows_init(&lists[i], code, work->context);
+		ivf_rows_init(&lists[i], code, ivf->filters, work->context);
 	for (size_t i = 0; i < all->n; i++)
 	{
 		uint32		list = learned->list_of[i];
@@ -211,7 +211,7 @@ write_chains(IvfWork *work, const AllRows *all, Learned *learned)
 							factors, made, scratch);
 			bytes = made;
 		}
-		ivf_rows_add(&lists[list], factors, bytes, &all->rows.tids[i]);
+		ivf_rows_add(&lists[list], factors, bytes, ivf_rows_filters(&all->rows, i), &all->rows.tids[i]);
 	}
 	for (uint32 i = 0; i < learned->nlists; i++)
 	{

@@ -125,8 +125,7 @@ ivf_too_long(const IvfIndex *ivf, double rows)
 static bool
 fits_memory(const IvfIndex *ivf, double rows)
 {
-	double		row = ivf->code.code_size + sizeof(float4) * ivf->code.nfactors + sizeof(ItemPointerData) +
-		ivf_centroid_size(ivf->code.spec.elements, ivf->dim);
+	double		row = ivf_row_size(&ivf->code, ivf->filters) + ivf_centroid_size(ivf->code.spec.elements, ivf->dim);
 
 	return rows * row <= maintenance_work_mem * 1024.0;
 }
@@ -549,8 +548,8 @@ make_targets(IvfWork *work, int n)
 
 	for (int i = 0; i < n; i++)
 	{
-		ivf_rows_init(&targets[i].read, &work->ivf->code, work->context);
-		ivf_rows_init(&targets[i].rows, &work->ivf->code, work->context);
+		ivf_rows_init(&targets[i].read, &work->ivf->code, work->ivf->filters, work->context);
+		ivf_rows_init(&targets[i].rows, &work->ivf->code, work->ivf->filters, work->context);
 	}
 	return targets;
 }
@@ -780,7 +779,7 @@ place_row(IvfWork *work, Clusters *c, size_t i, void *buffer)
 		bytes = work->code;
 		factors = made_factors;
 	}
-	ivf_rows_add(&target->rows, factors, bytes, &from->tids[row->index]);
+	ivf_rows_add(&target->rows, factors, bytes, ivf_rows_filters(from, row->index), &from->tids[row->index]);
 }
 
 static void
@@ -871,7 +870,8 @@ keep_rows_around(IvfWork *work, Clusters *c)
 
 		for (size_t j = 0; target->rewritten && j < target->read.n; j++)
 			ivf_rows_add(&target->rows, target->read.factors + j * code->nfactors,
-						 target->read.codes + j * code->code_size, &target->read.tids[j]);
+						 target->read.codes + j * code->code_size, ivf_rows_filters(&target->read, j),
+						 &target->read.tids[j]);
 	}
 }
 
@@ -942,8 +942,8 @@ read_source(IvfWork *work, uint32 list, Target *source)
 {
 	memset(source, 0, sizeof(*source));
 	source->list = list;
-	ivf_rows_init(&source->read, &work->ivf->code, work->context);
-	ivf_rows_init(&source->rows, &work->ivf->code, work->context);
+	ivf_rows_init(&source->read, &work->ivf->code, work->ivf->filters, work->context);
+	ivf_rows_init(&source->rows, &work->ivf->code, work->ivf->filters, work->context);
 	if (!ivf_work_close(work, list, &source->old))
 		return false;
 	source->centroid = MemoryContextAlloc(work->context, work->vector_size);
@@ -966,7 +966,7 @@ pack_list(IvfWork *work, Target *source)
 static bool
 patchy(const IvfIndex *ivf, const IvfListCopy *list, double rows)
 {
-	double		full = ivf_segment_capacity(&ivf->code, IVF_SEGMENT_MAX_SIZE, ivf->code.nnibbles > 0);
+	double		full = ivf_segment_capacity(&ivf->code, ivf->filters, IVF_SEGMENT_MAX_SIZE, ivf->code.nnibbles > 0);
 
 	return list->segments > ceil(rows / full) + 2;
 }
@@ -1019,7 +1019,7 @@ split_list(IvfWork *work, uint32 list)
 static bool
 bloated(const IvfIndex *ivf, Relation index)
 {
-	double		row = ivf->code.code_size + sizeof(float4) * ivf->code.nfactors + sizeof(ItemPointerData);
+	double		row = ivf_row_size(&ivf->code, ivf->filters);
 
 	return RelationGetNumberOfBlocks(index) > MIN_BLOATED_PAGES + ivf->units.npages + BLOATED * ivf->rows * row / BLCKSZ;
 }

@@ -75,7 +75,7 @@ ivf_meta_problem(const IvfMetaPageData *meta)
 	size = entry_size(meta->route, meta->metric, spec.dim);
 	if (size == 0 || meta->entry_size != size || meta->entries_per_page != IVF_DIRECTORY_PAGE_BYTES / size ||
 		meta->centroid_pages != centroid_pages(meta->route, spec.dim, meta->entries_per_page) ||
-		meta->code_size != code.code_size || ivf_segment_capacity(&code, IVF_SEGMENT_MAX_SIZE, false) == 0 ||
+		meta->code_size != code.code_size || ivf_segment_capacity(&code, NULL, IVF_SEGMENT_MAX_SIZE, false) == 0 ||
 		meta->trained_size != listcode_trained_size(&spec))
 		return "metapage holds impossible sizes";
 	if (meta->ntrained_blocks != blob_blocks(meta) || meta->trained_block == IVF_META_BLOCK ||
@@ -252,7 +252,13 @@ load_index(Relation index, const IvfMetaPageData *meta)
 	}
 	listcode_init(&ivf->code, &spec, ivf->origin, trained);
 	quant_init(&ivf->route, meta->route, ivf_route_metric(spec.metric), ivf->dim, ivf->origin, spec.seed);
-	ivf->max_capacity = ivf_segment_capacity(&ivf->code, IVF_SEGMENT_MAX_SIZE, false);
+	ivf->filters = vecidx_filter_layout(index, context);
+	if (meta->nfilters != (ivf->filters == NULL ? 0 : ivf->filters->ncolumns) ||
+		meta->filter_bytes != (ivf->filters == NULL ? 0 : ivf->filters->row_bytes))
+		vecidx_corrupted(index, IVF_META_BLOCK, -1, "filter columns are not those that the index was made with");
+	ivf->max_capacity = ivf_segment_capacity(&ivf->code, ivf->filters, IVF_SEGMENT_MAX_SIZE, false);
+	if (ivf->max_capacity == 0)
+		vecidx_corrupted(index, IVF_META_BLOCK, -1, "metapage holds impossible sizes");
 	absorb(ivf, meta);
 	return ivf;
 }
@@ -321,6 +327,8 @@ meta_fill(IvfMetaPage meta, const IvfParams *params, bool has_origin, bool learn
 	meta->route = params->route;
 	meta->has_origin = has_origin;
 	meta->learned = learned;
+	meta->nfilters = params->filters == NULL ? 0 : params->filters->ncolumns;
+	meta->filter_bytes = params->filters == NULL ? 0 : params->filters->row_bytes;
 	meta->lists_wanted = params->lists;
 	meta->code_size = code.code_size;
 	meta->entry_size = size;

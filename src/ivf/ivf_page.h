@@ -11,12 +11,13 @@
 #include "postgres.h"
 
 #include "index/extent.h"
+#include "index/filter.h"
 #include "index/page.h"
 #include "quant/listcode.h"
 #include "simd/simd.h"
 #include "storage/itemptr.h"
 
-#define IVF_VERSION 1
+#define IVF_VERSION 2
 #define IVF_META_MAGIC 0x20465649	/* "IVF " */
 #define IVF_META_BLOCK ((BlockNumber) 0)
 
@@ -62,7 +63,8 @@ typedef struct IvfMetaPageData
 	uint8		route;			/* QuantKind of the directory's codes */
 	uint8		has_origin;
 	uint8		learned;		/* made from enough rows: 0 asks for another try later */
-	uint16		unused1;
+	uint16		nfilters;		/* further columns */
+	uint32		filter_bytes;	/* of their values in a row (VecidxFilterLayout.row_bytes) */
 	uint32		lists_wanted;	/* as the user said, 0: by the number of rows */
 	uint32		code_size;		/* bytes of a list's code */
 	uint32		entry_size;		/* bytes of a directory entry */
@@ -84,7 +86,7 @@ typedef struct IvfMetaPageData
 	 * next brings it to its end.
 	 */
 	uint32		npending;
-	uint32		unused2;
+	uint32		unused;
 	IvfPendingData pending[IVF_MAX_PENDING];
 } IvfMetaPageData;
 
@@ -150,7 +152,8 @@ typedef struct IvfSegmentData
 
 	/*
 	 * Follow: float32 factors [nfactors][capacity]; codes of capacity rows,
-	 * or in blocks; ItemPointerData tids[capacity]; padding.
+	 * or in blocks; ItemPointerData tids[capacity]; a chunk (index/filter.h) of
+	 * the further columns' values for capacity rows, rounded up to eight; padding.
 	 */
 } IvfSegmentData;
 
@@ -174,12 +177,16 @@ typedef struct IvfSegmentLayout
 	Size		b;
 	Size		codes;
 	Size		tids;
+	Size		filters;		/* 0 if there are none */
 	Size		size;			/* a multiple of 8 */
 } IvfSegmentLayout;
 
+/* Rows of the chunk with the further columns' values. */
+#define IVF_FILTER_CAPACITY(capacity) (((uint32) (capacity) + 7) / 8 * 8)
+
 /* capacity: at most 65535; nothing here overflows for what ivf_segment_capacity() gives. */
 static inline IvfSegmentLayout
-ivf_segment_layout(const ListCode *code, uint32 capacity, bool blocks)
+ivf_segment_layout(const ListCode *code, const VecidxFilterLayout *filters, uint32 capacity, bool blocks)
 {
 	IvfSegmentLayout layout = {0};
 	Size		codes;
@@ -197,23 +204,38 @@ ivf_segment_layout(const ListCode *code, uint32 capacity, bool blocks)
 	else
 		codes = code->code_size * capacity;
 	layout.tids = layout.codes + (codes + 1) / 2 * 2;
+	layout.size = layout.tids + sizeof(ItemPointerData) * capacity;
+	if (filters != NULL)
+	{
+		layout.filters = MAXALIGN(layout.size);
+		layout.size = layout.filters + vecidx_filter_chunk_size(filters, IVF_FILTER_CAPACITY(capacity));
+	}
 	/* kernels may read SIMD_SLACK bytes past the codes; the page's special area is behind the last item */
-	layout.size = MAXALIGN(Max(layout.tids + sizeof(ItemPointerData) * capacity,
-							   layout.codes + codes + SIMD_SLACK - sizeof(VecidxPageOpaqueData)));
+	layout.size = MAXALIGN(Max(layout.size, layout.codes + codes + SIMD_SLACK - sizeof(VecidxPageOpaqueData)));
 	return layout;
+}
+
+/* Bytes of a row in a long segment, rounded up. */
+static inline Size
+ivf_row_size(const ListCode *code, const VecidxFilterLayout *filters)
+{
+	Size		size = code->code_size + sizeof(float4) * code->nfactors + sizeof(ItemPointerData);
+
+	return filters == NULL ? size : size + filters->packed_size;
 }
 
 /* The largest segment that fits so many bytes; 0 if none does. */
 static inline uint32
-ivf_segment_capacity(const ListCode *code, Size bytes, bool blocks)
+ivf_segment_capacity(const ListCode *code, const VecidxFilterLayout *filters, Size bytes, bool blocks)
 {
-	Size		row = code->code_size + sizeof(float4) * code->nfactors + sizeof(ItemPointerData);
 	uint32		capacity;
 
 	if (bytes < sizeof(IvfSegmentData) || code->code_size > BLCKSZ)
 		return 0;
-	capacity = (uint32) ((bytes - sizeof(IvfSegmentData)) / row) + 1;
-	while (capacity > 0 && ivf_segment_layout(code, capacity, blocks).size > bytes)
+	/* without NULL bits, of which a row may have less than a byte */
+	capacity = (uint32) ((bytes - sizeof(IvfSegmentData)) /
+						 (ivf_row_size(code, NULL) + (filters == NULL ? 0 : filters->row_bytes))) + 1;
+	while (capacity > 0 && ivf_segment_layout(code, filters, capacity, blocks).size > bytes)
 		capacity--;
 	return capacity;
 }

@@ -36,6 +36,7 @@
 #include "index/tidset.h"
 #include "ivf/ivf.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "pgstat.h"
 #include "utils/float.h"
 #include "utils/snapmgr.h"
@@ -120,6 +121,8 @@ typedef struct IvfScan
 	double		returned_dist;	/* farthest returned, -inf at first */
 	uint64		nreturned;
 	double		radius;			/* farther rows are not wanted */
+	VecidxFilter *filter;		/* conditions on further columns; in the scan's context; NULL: none */
+	bool		recheck;		/* rows that pass may still not meet them */
 
 	/* the lists of the present round, as their entries were at one moment */
 	IvfListCopy *lists;
@@ -132,7 +135,7 @@ typedef struct IvfScan
 
 	/* the present round */
 	size_t		keep;
-	uint64		met;			/* rows scored */
+	uint64		met;			/* rows that pass the filter */
 	bool		dropped;		/* rows have been forgotten, none nearer than the threshold */
 	float		threshold;
 	double		err_sum;		/* standard errors of rows near enough to be kept for a while */
@@ -199,6 +202,7 @@ release_scan(void *arg)
 	IvfScan    *so = arg;
 
 	so->fetch = NULL;			/* was in the scan's context */
+	so->filter = NULL;
 	if (so->ivf->spare_scan == NULL &&
 		MemoryContextMemAllocated(so->context, true) <= SPARE_SCAN_BYTES)
 		so->ivf->spare_scan = so;
@@ -345,6 +349,8 @@ change_index(IndexScanDesc scan)
 	so->returned_dist = old->returned_dist;
 	so->nreturned = old->nreturned;
 	so->radius = old->radius;
+	so->filter = old->filter;
+	so->recheck = old->recheck;
 	so->keep = old->keep;
 	copy_queue(&so->exact, &old->exact);
 	copy_queue(&so->late, &old->late);
@@ -439,6 +445,107 @@ sieve(IvfScan *so, const float *dist, const float *err, int n, const ItemPointer
 	}
 }
 
+/* Rows that are scored one after the other, though some of them do not pass, if no more than so many lie between two that do. */
+#define MOST_SKIPPED 3
+
+/* Score those of n rows (at most 64) of a segment in rows that pass; the others are infinitely far. */
+static void
+score_passing(IvfScan *so, ListTerm term, const float *a, const float *b, const uint8 *codes, uint64 pass, int n,
+			  float *dist, float *err)
+{
+	int			done = 0;
+
+	for (uint64 left = pass; left != 0;)
+	{
+		int			first = pg_rightmost_one_pos64(left);
+		int			end = first + 1;
+		int			next;
+
+		left &= left - 1;
+		while (left != 0 && (next = pg_rightmost_one_pos64(left)) - end <= MOST_SKIPPED)
+		{
+			end = next + 1;
+			left &= left - 1;
+		}
+		for (; done < first; done++)
+			dist[done] = INFINITY;
+		listcode_score(so->query, term, a != NULL ? a + first : NULL, b != NULL ? b + first : NULL,
+					   codes + so->ivf->code.code_size * first, end - first, dist + first,
+					   err != NULL ? err + first : NULL);
+		for (; done < end; done++)
+			if ((pass >> done & 1) == 0)
+				dist[done] = INFINITY;
+	}
+	for (; done < n; done++)
+		dist[done] = INFINITY;
+}
+
+/* The same of those in blocks; first is a multiple of a block's rows. */
+static void
+score_passing_blocks(IvfScan *so, ListTerm term, const IvfSegmentRef *ref, int first, uint64 pass, int n,
+					 float *dist, float *err)
+{
+	for (int i = 0; i < n; i += LISTCODE_BLOCK)
+	{
+		int			width = Min(n - i, LISTCODE_BLOCK);
+
+		if ((uint32) (pass >> i) != 0)
+			listcode_score_block(so->query, term, ref->a != NULL ? ref->a + first + i : NULL,
+								 ref->b != NULL ? ref->b + first + i : NULL,
+								 ivf_segment_block(&so->ivf->code, ref, (first + i) / LISTCODE_BLOCK),
+								 width, dist + i, err != NULL ? err + i : NULL);
+		for (int j = i; j < i + width; j++)
+			if ((pass >> j & 1) == 0)
+				dist[j] = INFINITY;
+	}
+}
+
+StaticAssertDecl(LISTCODE_BLOCK == 32, "the rows of a block are half a mask");
+
+/* Rows of a segment that pass the filter: of n from first on, at most 64. */
+static inline uint64
+passing(const IvfScan *so, const IvfSegmentRef *ref, int first, int n)
+{
+	return vecidx_filter_test(so->filter, ref->filters, IVF_FILTER_CAPACITY(ref->segment->capacity), first, n);
+}
+
+/* scan_segment() where there are conditions on further columns: they are tested before anything is scored. */
+static void
+scan_filtered(IvfScan *so, ListTerm term, const IvfSegmentRef *ref)
+{
+	const ListCode *code = &so->ivf->code;
+	bool		blocks = (ref->segment->flags & IVF_SEGMENT_BLOCKS) != 0;
+	int			count = ref->segment->count;
+	float		dist[64 + SIEVE];
+	float		err[64] = {0};
+
+	for (int first = 0; first < count; first += 64)
+	{
+		int			n = Min(count - first, 64);
+		uint64		pass = passing(so, ref, first, n);
+		const uint8 *codes = ref->codes + code->code_size * first;
+
+		if (pass == 0)
+			continue;
+		so->met += pg_popcount64(pass);
+		if (blocks)
+			score_passing_blocks(so, term, ref, first, pass, n, dist, so->rerank ? err : NULL);
+		else
+			score_passing(so, term, ref->a != NULL ? ref->a + first : NULL, ref->b != NULL ? ref->b + first : NULL,
+						  codes, pass, n, dist, so->rerank ? err : NULL);
+		sieve(so, dist, so->rerank ? err : NULL, n, ref->tids + first, code->exact ? codes : NULL);
+	}
+}
+
+static bool
+some_pass(const IvfScan *so, const IvfSegmentRef *ref)
+{
+	for (int first = 0; first < ref->segment->count; first += 64)
+		if (passing(so, ref, first, Min(ref->segment->count - first, 64)) != 0)
+			return true;
+	return false;
+}
+
 /* Score the rows of a segment, where they stand, under its page's lock. */
 static void
 scan_segment(IvfScan *so, ListTerm term, const IvfSegmentRef *ref)
@@ -452,6 +559,11 @@ scan_segment(IvfScan *so, ListTerm term, const IvfSegmentRef *ref)
 	float		dist[SCORE_BATCH];
 	float		err[SCORE_BATCH];
 
+	if (so->filter != NULL)
+	{
+		scan_filtered(so, term, ref);
+		return;
+	}
 	for (int first = 0; first < count; first += SCORE_BATCH)
 	{
 		int			n = Min(count - first, SCORE_BATCH);
@@ -540,12 +652,14 @@ scan_list(IvfScan *so, Relation index, IvfListCopy *list)
 	IvfIndex   *ivf = so->ivf;
 	ItemPointerData next = list->head;
 	ListsRead	result = LISTS_READ;
-	ListTerm	term;
+	ListTerm	term = {0, 0};
+	/* the distance to its centroid is more work than to look whether any row of a list passes */
+	bool		has_term = so->filter == NULL || ivf->code.exact;
 	uint64		segments = 0;
 
 	if (!ItemPointerIsValid(&next))
 		return LISTS_READ;
-	if (!list_term(so, index, list->list, &term))
+	if (has_term && !list_term(so, index, list->list, &term))
 		return LISTS_GONE;
 	while (ItemPointerIsValid(&next))
 	{
@@ -559,9 +673,18 @@ scan_list(IvfScan *so, Relation index, IvfListCopy *list)
 		{
 			result = chain_broken(so, index, list, &where, problem);
 			/* it may be another list by now, around another centroid */
-			if (result == LISTS_GONE || !list_term(so, index, list->list, &term))
+			if (result == LISTS_GONE || (has_term && !list_term(so, index, list->list, &term)))
 				return LISTS_GONE;
 			next = list->head;
+			continue;
+		}
+		if (!has_term && some_pass(so, &ref))
+		{
+			/* its page comes before this one in the order of locks */
+			ivf_segment_release(&ref);
+			if (!list_term(so, index, list->list, &term))
+				return LISTS_GONE;
+			has_term = true;
 			continue;
 		}
 		if (unlikely(++segments > (uint64) ivf->nblocks * MaxOffsetNumber))
@@ -570,7 +693,8 @@ scan_list(IvfScan *so, Relation index, IvfListCopy *list)
 		next = ref.segment->next;
 		if (ItemPointerIsValid(&next) && !remembered_there(so, index, ItemPointerGetBlockNumber(&next)) && so->cold)
 			(void) PrefetchBuffer(index, MAIN_FORKNUM, ItemPointerGetBlockNumber(&next));
-		scan_segment(so, term, &ref);
+		if (has_term)
+			scan_segment(so, term, &ref);
 		ivf_segment_release(&ref);
 	}
 	return result;
@@ -824,6 +948,7 @@ static void
 first_round(IndexScanDesc scan)
 {
 	IvfScan    *so = scan->opaque;
+	bool		never = false;
 
 	/* count the scan, as every access method does */
 	vecidx_count_scan(scan);
@@ -832,7 +957,11 @@ first_round(IndexScanDesc scan)
 		so = change_index(scan);
 	so->rerank = !so->ivf->code.exact && so->settings->rerank;
 	so->cold = false;
-	if (!vecidx_radius(scan, so->ivf->code.spec.metric, &so->radius))
+	if (so->ivf->filters != NULL)
+		so->filter = vecidx_filter_prepare(so->filter, so->ivf->filters, scan->keyData, scan->numberOfKeys,
+										   so->scan_context, &never);
+	so->recheck = so->filter != NULL && vecidx_filter_recheck(so->filter);
+	if (never || !vecidx_radius(scan, so->ivf->code.spec.metric, &so->radius))
 	{
 		so->phase = SCAN_DONE;
 		return;
@@ -990,7 +1119,7 @@ static bool
 return_row(IndexScanDesc scan, const ItemPointerData *tid)
 {
 	scan->xs_heaptid = *tid;
-	scan->xs_recheck = false;
+	scan->xs_recheck = ((IvfScan *) scan->opaque)->recheck;
 	scan->xs_recheckorderby = false;
 	return true;
 }
@@ -1029,7 +1158,9 @@ gather_list(IvfScan *so, Relation index, uint32 number)
 			vecidx_corrupted(index, ItemPointerGetBlockNumber(&where), ItemPointerGetOffsetNumber(&where),
 							 "segments of a list form a ring");
 		for (int i = 0; i < ref.segment->count; i++)
-			if (ItemPointerIsValid(&ref.tids[i]))
+			if (ItemPointerIsValid(&ref.tids[i]) &&
+				(so->filter == NULL || vecidx_filter_test_row(so->filter, ref.filters,
+															  IVF_FILTER_CAPACITY(ref.segment->capacity), i)))
 				row_queue_append(&so->pending, 0, &ref.tids[i]);
 		next = ref.segment->next;
 		ivf_segment_release(&ref);

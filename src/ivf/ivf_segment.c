@@ -28,7 +28,8 @@ ivf_generation(void)
 /* ---- Reading ---- */
 
 const char *
-ivf_segment_on_page(const ListCode *code, Page page, OffsetNumber offset, IvfSegmentRef *ref)
+ivf_segment_on_page(const ListCode *code, const VecidxFilterLayout *filters, Page page, OffsetNumber offset,
+					IvfSegmentRef *ref)
 {
 	IvfSegment	segment;
 	IvfSegmentLayout layout;
@@ -50,7 +51,7 @@ ivf_segment_on_page(const ListCode *code, Page page, OffsetNumber offset, IvfSeg
 		((segment->flags & IVF_SEGMENT_BLOCKS) != 0 &&
 		 (code->nnibbles == 0 || segment->count != segment->capacity)))
 		return "segment contradicts itself";
-	layout = ivf_segment_layout(code, segment->capacity, (segment->flags & IVF_SEGMENT_BLOCKS) != 0);
+	layout = ivf_segment_layout(code, filters, segment->capacity, (segment->flags & IVF_SEGMENT_BLOCKS) != 0);
 	if (layout.size != size)
 		return "segment has the wrong size";
 	ref->segment = segment;
@@ -58,6 +59,7 @@ ivf_segment_on_page(const ListCode *code, Page page, OffsetNumber offset, IvfSeg
 	ref->b = layout.b == 0 ? NULL : (const float *) ((char *) segment + layout.b);
 	ref->codes = (const uint8 *) segment + layout.codes;
 	ref->tids = (const ItemPointerData *) ((char *) segment + layout.tids);
+	ref->filters = filters == NULL ? NULL : (const uint8 *) segment + layout.filters;
 	return NULL;
 }
 
@@ -91,7 +93,7 @@ ivf_segment_try(IvfIndex *ivf, Relation index, const ItemPointerData *where, uin
 	LockBuffer(ref->buffer, lockmode);
 	*problem = vecidx_page_problem(BufferGetPage(ref->buffer), VECIDX_PAGE_LIST, IVF_VERSION);
 	if (likely(*problem == NULL))
-		*problem = ivf_segment_on_page(&ivf->code, BufferGetPage(ref->buffer),
+		*problem = ivf_segment_on_page(&ivf->code, ivf->filters, BufferGetPage(ref->buffer),
 									   ItemPointerGetOffsetNumberNoCheck(where), ref);
 	if (likely(*problem == NULL) &&
 		unlikely(ref->segment->list != list || (generation != NULL && ref->segment->generation != *generation)))
@@ -105,11 +107,12 @@ ivf_segment_try(IvfIndex *ivf, Relation index, const ItemPointerData *where, uin
 /* ---- Rows in memory ---- */
 
 void
-ivf_rows_init(IvfRows *rows, const ListCode *code, MemoryContext context)
+ivf_rows_init(IvfRows *rows, const ListCode *code, const VecidxFilterLayout *layout, MemoryContext context)
 {
 	memset(rows, 0, sizeof(*rows));
 	rows->context = context;
 	rows->code = code;
+	rows->layout = layout;
 }
 
 static void
@@ -126,23 +129,30 @@ rows_reserve(IvfRows *rows, size_t more)
 		rows->codes = MemoryContextAllocHuge(rows->context, capacity * code->code_size + SIMD_SLACK);
 		rows->tids = MemoryContextAllocHuge(rows->context, capacity * sizeof(ItemPointerData));
 		rows->factors = MemoryContextAllocHuge(rows->context, Max(capacity * code->nfactors, 1) * sizeof(float));
+		if (rows->layout != NULL)
+			rows->filters = MemoryContextAllocHuge(rows->context, capacity * rows->layout->packed_size);
 	}
 	else
 	{
 		rows->codes = repalloc_huge(rows->codes, capacity * code->code_size + SIMD_SLACK);
 		rows->tids = repalloc_huge(rows->tids, capacity * sizeof(ItemPointerData));
 		rows->factors = repalloc_huge(rows->factors, Max(capacity * code->nfactors, 1) * sizeof(float));
+		if (rows->layout != NULL)
+			rows->filters = repalloc_huge(rows->filters, capacity * rows->layout->packed_size);
 	}
 	rows->capacity = capacity;
 }
 
 void
-ivf_rows_add(IvfRows *rows, const float *factors, const uint8 *code, const ItemPointerData *tid)
+ivf_rows_add(IvfRows *rows, const float *factors, const uint8 *code, const uint8 *filters,
+			 const ItemPointerData *tid)
 {
 	rows_reserve(rows, 1);
 	if (rows->code->nfactors > 0)
 		memcpy(rows->factors + rows->n * rows->code->nfactors, factors, sizeof(float) * rows->code->nfactors);
 	memcpy(rows->codes + rows->n * rows->code->code_size, code, rows->code->code_size);
+	if (rows->layout != NULL)
+		memcpy(rows->filters + rows->n * rows->layout->packed_size, filters, rows->layout->packed_size);
 	rows->tids[rows->n++] = *tid;
 }
 
@@ -152,6 +162,7 @@ ivf_rows_add_segment(IvfRows *rows, const IvfSegmentRef *ref)
 	const ListCode *code = rows->code;
 	bool		blocks = (ref->segment->flags & IVF_SEGMENT_BLOCKS) != 0;
 	uint8	   *unpacked = NULL;
+	uint8	   *packed = rows->layout != NULL ? palloc(rows->layout->packed_size) : NULL;
 
 	rows_reserve(rows, ref->segment->count);
 	if (blocks)
@@ -175,10 +186,14 @@ ivf_rows_add_segment(IvfRows *rows, const IvfSegmentRef *ref)
 			factors[0] = ref->a[i];
 			factors[1] = ref->b[i];
 		}
-		ivf_rows_add(rows, factors, bytes, &ref->tids[i]);
+		if (packed != NULL)
+			vecidx_filter_get(rows->layout, ref->filters, IVF_FILTER_CAPACITY(ref->segment->capacity), i, packed);
+		ivf_rows_add(rows, factors, bytes, packed, &ref->tids[i]);
 	}
 	if (unpacked != NULL)
 		pfree(unpacked);
+	if (packed != NULL)
+		pfree(packed);
 }
 
 void
@@ -217,7 +232,7 @@ void
 ivf_segment_fill(IvfSegment segment, const IvfRows *rows, const uint32 *which, size_t first, uint32 n, bool blocks)
 {
 	const ListCode *code = rows->code;
-	IvfSegmentLayout layout = ivf_segment_layout(code, segment->capacity, blocks);
+	IvfSegmentLayout layout = ivf_segment_layout(code, rows->layout, segment->capacity, blocks);
 	char	   *base = (char *) segment;
 	uint8	   *packing = blocks ? palloc(code->code_size * LISTCODE_BLOCK) : NULL;
 
@@ -246,6 +261,9 @@ ivf_segment_fill(IvfSegment segment, const IvfRows *rows, const uint32 *which, s
 							  (Size) (start / LISTCODE_BLOCK) * listcode_block_size(code, LISTCODE_BLOCK));
 		}
 		((ItemPointerData *) (base + layout.tids))[i] = rows->tids[row];
+		if (rows->layout != NULL)
+			vecidx_filter_put(rows->layout, (uint8 *) base + layout.filters, IVF_FILTER_CAPACITY(segment->capacity), i,
+							  ivf_rows_filters(rows, row));
 	}
 	if (packing != NULL)
 		pfree(packing);
@@ -366,7 +384,7 @@ ivf_chain_write(IvfIndex *ivf, Relation index, uint32 list, uint32 generation,
 {
 	const ListCode *code = &ivf->code;
 	bool		blocks = code->nnibbles > 0;
-	uint32		most = ivf_segment_capacity(code, IVF_SEGMENT_MAX_SIZE, blocks);
+	uint32		most = ivf_segment_capacity(code, ivf->filters, IVF_SEGMENT_MAX_SIZE, blocks);
 	IvfSegment	segment = palloc(IVF_SEGMENT_MAX_SIZE);
 	size_t		left = n;
 
@@ -378,7 +396,7 @@ ivf_chain_write(IvfIndex *ivf, Relation index, uint32 list, uint32 generation,
 	while (left > 0)
 	{
 		uint32		count = (uint32) Min(left, most);
-		Size		size = ivf_segment_layout(code, count, blocks).size;
+		Size		size = ivf_segment_layout(code, ivf->filters, count, blocks).size;
 		Buffer		buffer;
 		PageChange	change;
 
@@ -386,7 +404,7 @@ ivf_chain_write(IvfIndex *ivf, Relation index, uint32 list, uint32 generation,
 		/* the odd rows are at the end */
 		if (left == n && n > most)
 			count = n % most > 0 ? n % most : most;
-		size = ivf_segment_layout(code, count, blocks).size;
+		size = ivf_segment_layout(code, ivf->filters, count, blocks).size;
 		memset(segment, 0, size);
 		segment->list = list;
 		segment->generation = generation;
@@ -409,10 +427,26 @@ ivf_chain_write(IvfIndex *ivf, Relation index, uint32 list, uint32 generation,
 	pfree(segment);
 }
 
+/* Where the pieces of a row's filter columns go. */
+typedef struct FilterTarget
+{
+	PageChange *change;
+	Buffer		buffer;
+	Size		chunk;			/* offset in the page */
+} FilterTarget;
+
+static void
+write_filter(void *arg, Size offset, const void *bytes, Size n)
+{
+	FilterTarget *target = arg;
+
+	page_change_write(target->change, target->buffer, target->chunk + offset, bytes, n);
+}
+
 /* Add the row to the segment; its page is locked. */
 static void
 add_row(IvfIndex *ivf, PageChange *change, IvfSegmentRef *ref, const float *factors,
-		const uint8 *code, const ItemPointerData *tid)
+		const uint8 *code, const uint8 *filters, const ItemPointerData *tid)
 {
 	IvfSegment	segment = ref->segment;
 	char	   *page = BufferGetPage(ref->buffer);
@@ -426,6 +460,13 @@ add_row(IvfIndex *ivf, PageChange *change, IvfSegmentRef *ref, const float *fact
 	page_change_write(change, ref->buffer,
 					  (char *) ref->codes + segment->count * ivf->code.code_size - page, code, ivf->code.code_size);
 	page_change_write(change, ref->buffer, (char *) &ref->tids[segment->count] - page, tid, sizeof(ItemPointerData));
+	if (ivf->filters != NULL)
+	{
+		FilterTarget target = {change, ref->buffer, (char *) ref->filters - page};
+
+		vecidx_filter_put_pieces(ivf->filters, ref->filters, IVF_FILTER_CAPACITY(segment->capacity), segment->count,
+								 filters, write_filter, &target);
+	}
 	/* last, so that while building it is not seen before its row */
 	page_change_write(change, ref->buffer, (char *) &segment->count - page, &count, sizeof(count));
 }
@@ -446,7 +487,7 @@ new_capacity(const IvfIndex *ivf, double rows)
  */
 static bool
 append_segment(IvfIndex *ivf, Relation index, const IvfListCopy *list, const float *factors,
-			   const uint8 *code, const ItemPointerData *tid, bool closed, double *grown)
+			   const uint8 *code, const uint8 *filters, const ItemPointerData *tid, bool closed, double *grown)
 {
 	IvfSegmentRef tail = {.buffer = InvalidBuffer};
 	IvfSegment	segment;
@@ -488,13 +529,15 @@ append_segment(IvfIndex *ivf, Relation index, const IvfListCopy *list, const flo
 							 ItemPointerGetOffsetNumber(&entry->tail), "the last segment of a list is not its last");
 	}
 	capacity = new_capacity(ivf, nrows);
-	size = ivf_segment_layout(&ivf->code, capacity, false).size;
+	size = ivf_segment_layout(&ivf->code, ivf->filters, capacity, false).size;
 	segment = palloc0(size);
 	segment->list = list->list;
 	segment->generation = list->generation;
 	ItemPointerSetInvalid(&segment->next);
 	segment->capacity = capacity;
 	rows.code = &ivf->code;
+	rows.layout = ivf->filters;
+	rows.filters = unconstify(uint8 *, filters);
 	rows.factors = unconstify(float *, factors);
 	rows.codes = unconstify(uint8 *, code);
 	rows.tids = unconstify(ItemPointerData *, tid);
@@ -545,7 +588,7 @@ append_segment(IvfIndex *ivf, Relation index, const IvfListCopy *list, const flo
 
 bool
 ivf_append(IvfIndex *ivf, Relation index, const IvfListCopy *list, const float *factors,
-		   const uint8 *code, const ItemPointerData *tid, double *grown)
+		   const uint8 *code, const uint8 *filters, const ItemPointerData *tid, double *grown)
 {
 	*grown = 0;
 	if (ItemPointerIsValid(&list->tail))
@@ -568,7 +611,7 @@ ivf_append(IvfIndex *ivf, Relation index, const IvfListCopy *list, const float *
 			PageChange	change;
 
 			page_change_begin(&change, index, false);
-			add_row(ivf, &change, &tail, factors, code, tid);
+			add_row(ivf, &change, &tail, factors, code, filters, tid);
 			page_change_commit(&change);
 			ivf_segment_release(&tail);
 			return true;
@@ -589,10 +632,10 @@ ivf_append(IvfIndex *ivf, Relation index, const IvfListCopy *list, const float *
 				ivf_maintain_unlock(index);
 				return false;
 			}
-			done = append_segment(ivf, index, list, factors, code, tid, true, grown);
+			done = append_segment(ivf, index, list, factors, code, filters, tid, true, grown);
 			ivf_maintain_unshare(index);
 			return done;
 		}
 	}
-	return append_segment(ivf, index, list, factors, code, tid, false, grown);
+	return append_segment(ivf, index, list, factors, code, filters, tid, false, grown);
 }

@@ -157,6 +157,17 @@ count_dead(VacuumState *state, const IvfSegmentRef *ref, uint32 *live)
 	return dead;
 }
 
+/* Put the further columns of one row in the place of another's. */
+static void
+move_filters(VacuumState *state, const IvfSegmentRef *ref, uint32 from, uint32 to)
+{
+	uint32		capacity = IVF_FILTER_CAPACITY(ref->segment->capacity);
+	uint8		packed[VECIDX_MAX_PACKED];
+
+	vecidx_filter_get(state->ivf->filters, ref->filters, capacity, from, packed);
+	vecidx_filter_put(state->ivf->filters, unconstify(uint8 *, ref->filters), capacity, to, packed);
+}
+
 /* Take dead TIDs out of a segment, which is in the image of a page. */
 static void
 remove_dead(VacuumState *state, IvfSegmentRef *ref)
@@ -194,6 +205,8 @@ remove_dead(VacuumState *state, IvfSegmentRef *ref)
 				a[i] = a[last];
 				b[i] = b[last];
 			}
+			if (ref->filters != NULL)
+				move_filters(state, ref, last, i);
 		}
 		segment->count--;
 	}
@@ -207,7 +220,7 @@ segment_at(VacuumState *state, Page page, BlockNumber block, OffsetNumber offset
 
 	if (!ItemIdIsUsed(PageGetItemId(page, offset)))
 		return false;
-	problem = ivf_segment_on_page(&state->ivf->code, page, offset, ref);
+	problem = ivf_segment_on_page(&state->ivf->code, state->ivf->filters, page, offset, ref);
 	if (problem != NULL)
 		vecidx_corrupted(state->index, block, offset, problem);
 	return true;

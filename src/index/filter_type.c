@@ -4,11 +4,21 @@
  */
 #include "vecidx.h"
 
+#include <math.h>
+
 #include "catalog/pg_type_d.h"
+#include "compat.h"
 #include "fmgr.h"
 #include "index/filter_type.h"
+#include "port/pg_bswap.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+#include "utils/uuid.h"
 
 /* One support function per type. */
 #define FILTER_SUPPORT(function, type_) \
@@ -127,21 +137,404 @@ static const VecidxFilterType name_##_type = { \
 FILTER_SUPPORT(vecidx_filter_##name_, name_##_type)
 
 PLAIN_TYPE(bool, 1, DatumGetBool)
+PLAIN_TYPE(char, 1, (uint8) DatumGetChar)
 PLAIN_TYPE(oid, 4, DatumGetObjectId)
 
+/* ---- Floats: bits, turned over so that they are in order; -0 is 0, NaN the largest ---- */
+
+static uint64
+float4_bits(float4 value)
+{
+	uint32		bits;
+
+	if (isnan(value))
+		return PG_UINT32_MAX;
+	value += 0.0f;
+	memcpy(&bits, &value, sizeof(bits));
+	return (bits & 0x80000000) != 0 ? ~bits : bits | 0x80000000;
+}
+
+static uint64
+float8_bits(float8 value)
+{
+	uint64		bits;
+
+	if (isnan(value))
+		return PG_UINT64_MAX;
+	value += 0.0;
+	memcpy(&bits, &value, sizeof(bits));
+	return (bits & (UINT64CONST(1) << 63)) != 0 ? ~bits : bits | (UINT64CONST(1) << 63);
+}
+
+static uint64
+float4_code(const VecidxFilterColumn *column, Datum value)
+{
+	(void) column;
+	return float4_bits(DatumGetFloat4(value));
+}
+
+static void
+float4_place(const VecidxFilterColumn *column, StrategyNumber strategy, Oid subtype, Datum argument,
+			 VecidxFilterPlace *place)
+{
+	float8		value;
+	float4		nearest;
+
+	(void) column;
+	(void) strategy;
+	if (subtype != FLOAT8OID)
+	{
+		place_at(place, float4_bits(DatumGetFloat4(argument)));
+		return;
+	}
+	value = DatumGetFloat8(argument);
+	nearest = (float4) value;
+	place_at(place, float4_bits(nearest));
+	if (nearest == value || isnan(value))
+		return;
+	place->kind = FILTER_AFTER;
+	if (nearest > value)
+		place->low--;
+}
+
+static uint64
+float8_code(const VecidxFilterColumn *column, Datum value)
+{
+	(void) column;
+	return float8_bits(DatumGetFloat8(value));
+}
+
+static void
+float8_place(const VecidxFilterColumn *column, StrategyNumber strategy, Oid subtype, Datum argument,
+			 VecidxFilterPlace *place)
+{
+	(void) column;
+	(void) strategy;
+	place_at(place, float8_bits(subtype == FLOAT4OID ? DatumGetFloat4(argument) : DatumGetFloat8(argument)));
+}
+
+/* Of several numerics the same, when they differ past a double's digits or range. */
+static uint64
+numeric_code(const VecidxFilterColumn *column, Datum value)
+{
+	(void) column;
+	return float8_bits(DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, value)));
+}
+
+/* ---- UUIDs: the first eight bytes ---- */
+
+static uint64
+uuid_code(const VecidxFilterColumn *column, Datum value)
+{
+	uint64		bytes;
+
+	(void) column;
+	memcpy(&bytes, DatumGetUUIDP(value)->data, sizeof(bytes));
+	return pg_ntoh64(bytes);
+}
+
+/* ---- Enums: their OIDs, which are in no order ---- */
+
+static void
+enum_place(const VecidxFilterColumn *column, StrategyNumber strategy, Oid subtype, Datum argument,
+		   VecidxFilterPlace *place)
+{
+	(void) subtype;
+	if (strategy == BTEqualStrategyNumber)
+		place_at(place, oid_code(column, argument));
+	else
+		place_within(place, 0, PG_UINT32_MAX);
+}
+
+/* ---- Dates and times ---- */
+
+/*
+ * How far a time on the clock may be from what it says in UTC: offsets are
+ * given as up to a week.
+ */
+#define ZONE_DAYS 8
+
+static void
+place_date(VecidxFilterPlace *place, int64 date)
+{
+	place_integer(place, date, PG_INT32_MIN, PG_INT32_MAX);
+}
+
+static void
+place_timestamp(VecidxFilterPlace *place, int64 timestamp)
+{
+	place_integer(place, timestamp, PG_INT64_MIN, PG_INT64_MAX);
+}
+
+/* All that is within ZONE_DAYS of a place, in units of so many to a day. */
+static void
+widen(VecidxFilterPlace *place, uint64 day, uint64 max)
+{
+	uint64		by = ZONE_DAYS * day;
+
+	place_within(place, place->low > by ? place->low - by : 0, max - place->low > by ? place->low + by : max);
+}
+
+static void
+date_place(const VecidxFilterColumn *column, StrategyNumber strategy, Oid subtype, Datum argument,
+		   VecidxFilterPlace *place)
+{
+	Timestamp	timestamp;
+	int64		day;
+
+	(void) column;
+	(void) strategy;
+	if (subtype != TIMESTAMPOID && subtype != TIMESTAMPTZOID)
+	{
+		place_date(place, DatumGetDateADT(argument));
+		return;
+	}
+	timestamp = DatumGetTimestamp(argument);
+	if (TIMESTAMP_NOT_FINITE(timestamp))
+	{
+		place_date(place, TIMESTAMP_IS_NOBEGIN(timestamp) ? DATEVAL_NOBEGIN : DATEVAL_NOEND);
+		return;
+	}
+
+	/* a date is its first moment */
+	day = timestamp / USECS_PER_DAY;
+	if (timestamp % USECS_PER_DAY < 0)
+		day--;
+	place_date(place, day);
+	if (subtype == TIMESTAMPTZOID)
+		widen(place, 1, PG_UINT32_MAX);
+	else if (timestamp != day * USECS_PER_DAY)
+		place->kind = FILTER_AFTER;
+}
+
+/* Dates and times may be earlier or later than any finite one of the other type, but not than its infinities. */
+static void
+place_converted(VecidxFilterPlace *place, int64 timestamp, int overflow)
+{
+	place_timestamp(place, overflow > 0 ? PG_INT64_MAX - 1 : overflow < 0 ? PG_INT64_MIN : timestamp);
+	if (overflow != 0)
+		place->kind = FILTER_AFTER;
+}
+
+static void
+timestamp_place(const VecidxFilterColumn *column, StrategyNumber strategy, Oid subtype, Datum argument,
+				VecidxFilterPlace *place)
+{
+	int			overflow = 0;
+
+	(void) column;
+	(void) strategy;
+	if (subtype == DATEOID)
+	{
+		Timestamp	timestamp = date2timestamp_opt_overflow(DatumGetDateADT(argument), &overflow);
+
+		place_converted(place, timestamp, overflow);
+		return;
+	}
+	place_timestamp(place, DatumGetTimestamp(argument));
+	/* the column's values are converted, by whatever zone is set when they are compared */
+	if (subtype == TIMESTAMPTZOID && !TIMESTAMP_NOT_FINITE(DatumGetTimestamp(argument)))
+		widen(place, USECS_PER_DAY, PG_UINT64_MAX);
+}
+
+static void
+timestamptz_place(const VecidxFilterColumn *column, StrategyNumber strategy, Oid subtype, Datum argument,
+				  VecidxFilterPlace *place)
+{
+	TimestampTz timestamp;
+	int			overflow = 0;
+
+	(void) column;
+	(void) strategy;
+	if (subtype == DATEOID)
+		timestamp = date2timestamptz_opt_overflow(DatumGetDateADT(argument), &overflow);
+	else if (subtype == TIMESTAMPOID)
+		timestamp = timestamp2timestamptz_opt_overflow(DatumGetTimestamp(argument), &overflow);
+	else
+		timestamp = DatumGetTimestampTz(argument);
+	place_converted(place, timestamp, overflow);
+}
+
+/*
+ * ---- Strings ----
+ *
+ * The upper half of a code are the first bytes, where the collation orders
+ * strings by their bytes, else 0; the lower half a hash, which is that of the type's hash
+ * function, since a collation may find strings equal whose bytes differ.
+ */
+
+static uint64
+string_code(const VecidxFilterColumn *column, PGFunction hash, Datum string, const char *bytes, int length)
+{
+	uint64		code = (uint32) DatumGetUInt64(DirectFunctionCall2Coll(hash, column->collation, string,
+																	  Int64GetDatum(0)));
+
+	if (vecidx_collation_is_c(column->collation))
+		for (int i = 0; i < 4 && i < length; i++)
+			code |= (uint64) (uint8) bytes[i] << (56 - 8 * i);
+	return code;
+}
+
+static uint64
+text_code(const VecidxFilterColumn *column, Datum value)
+{
+	text	   *string = DatumGetTextPP(value);
+
+	return string_code(column, hashtextextended, PointerGetDatum(string), VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string));
+}
+
+static uint64
+name_code(const VecidxFilterColumn *column, Datum value)
+{
+	return text_code(column, PointerGetDatum(cstring_to_text(NameStr(*DatumGetName(value)))));
+}
+
+static uint64
+bpchar_code(const VecidxFilterColumn *column, Datum value)
+{
+	BpChar	   *string = DatumGetBpCharPP(value);
+
+	/* trailing blanks do not count */
+	return string_code(column, hashbpcharextended, PointerGetDatum(string), VARDATA_ANY(string),
+					   bpchartruelen(VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string)));
+}
+
+static void
+place_string(const VecidxFilterColumn *column, StrategyNumber strategy, uint64 code, VecidxFilterPlace *place)
+{
+	if (strategy == BTEqualStrategyNumber)
+		place_within(place, code, code);
+	else if (vecidx_collation_is_c(column->collation))
+		place_within(place, code & ~(uint64) PG_UINT32_MAX, code | PG_UINT32_MAX);
+	else
+		place_within(place, 0, PG_UINT64_MAX);
+}
+
+/* text or name, whichever the column is */
+static void
+text_place(const VecidxFilterColumn *column, StrategyNumber strategy, Oid subtype, Datum argument,
+		   VecidxFilterPlace *place)
+{
+	bool		name = subtype == NAMEOID || (!OidIsValid(subtype) && column->element == NAMEOID);
+
+	place_string(column, strategy, name ? name_code(column, argument) : text_code(column, argument), place);
+}
+
+static void
+bpchar_place(const VecidxFilterColumn *column, StrategyNumber strategy, Oid subtype, Datum argument,
+			 VecidxFilterPlace *place)
+{
+	(void) subtype;
+	place_string(column, strategy, bpchar_code(column, argument), place);
+}
+
+/* ---- Types whose functions are above ---- */
+
+/* Different values may have the same code, in the values' order. */
+#define LOSSY_PLACE(name_) \
+static void \
+name_##_place(const VecidxFilterColumn *column, StrategyNumber strategy, Oid subtype, Datum argument, \
+			  VecidxFilterPlace *place) \
+{ \
+	uint64		code = name_##_code(column, argument); \
+\
+	(void) strategy; \
+	(void) subtype; \
+	place_within(place, code, code); \
+}
+
+LOSSY_PLACE(numeric)
+LOSSY_PLACE(uuid)
+
+#define TYPE(name_, width_, code_, place_) \
+static const VecidxFilterType name_##_type = { \
+	.name = #name_, \
+	.width = (width_), \
+	.code = (code_), \
+	.place = (place_) \
+}; \
+\
+FILTER_SUPPORT(vecidx_filter_##name_, name_##_type)
+
+TYPE(float4, 4, float4_code, float4_place)
+TYPE(float8, 8, float8_code, float8_place)
+TYPE(numeric, 8, numeric_code, numeric_place)
+TYPE(uuid, 8, uuid_code, uuid_place)
+TYPE(enum, 4, oid_code, enum_place)
+TYPE(date, 4, int4_code, date_place)
+TYPE(time, 8, int8_code, int8_place)
+TYPE(timestamp, 8, int8_code, timestamp_place)
+TYPE(timestamptz, 8, int8_code, timestamptz_place)
+TYPE(text, 8, text_code, text_place)
+TYPE(name, 8, name_code, text_place)
+TYPE(bpchar, 8, bpchar_code, bpchar_place)
+TYPE(array, sizeof(VecidxFilterSignature), NULL, NULL)
+
 /* ---- Arrays ---- */
+
+/* Bits of an element. */
+#define SIGNATURE_BITS 3
+
+static FmgrInfo *
+element_hash(const VecidxFilterColumn *column)
+{
+	TypeCacheEntry *entry = lookup_type_cache(column->element, TYPECACHE_HASH_EXTENDED_PROC_FINFO);
+
+	if (!OidIsValid(entry->hash_extended_proc_finfo.fn_oid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("could not identify an extended hash function for type %s", format_type_be(column->element)),
+				 errdetail("A filter column of arrays needs one of its elements.")));
+	return &entry->hash_extended_proc_finfo;
+}
 
 VecidxFilterSignature *
 vecidx_filter_signatures(const VecidxFilterColumn *column, Datum array, int *n, int *nulls)
 {
-	(void) column;
-	(void) array;
+	FmgrInfo   *hash = element_hash(column);
+	ArrayType  *value = DatumGetArrayTypeP(array);
+	VecidxFilterSignature *signatures;
+	int16		typlen;
+	bool		typbyval;
+	char		typalign;
+	Datum	   *elements;
+	bool	   *isnull;
+	int			nelements;
+
+	get_typlenbyvalalign(ARR_ELEMTYPE(value), &typlen, &typbyval, &typalign);
+	deconstruct_array(value, ARR_ELEMTYPE(value), typlen, typbyval, typalign, &elements, &isnull, &nelements);
+	signatures = palloc0(sizeof(VecidxFilterSignature) * (nelements + 1));
 	*n = *nulls = 0;
-	return NULL;
+	for (int i = 0; i < nelements; i++)
+	{
+		uint64		bits;
+
+		if (isnull[i])
+		{
+			(*nulls)++;
+			continue;
+		}
+		bits = DatumGetUInt64(FunctionCall2Coll(hash, column->collation, elements[i], Int64GetDatum(0)));
+		for (int j = 0; j < SIGNATURE_BITS; j++, bits >>= 7)
+			signatures[*n].bits[(bits & 64) != 0] |= UINT64CONST(1) << (bits & 63);
+		(*n)++;
+	}
+	return signatures;
 }
 
 void
 vecidx_filter_column_type(VecidxFilterColumn *column, Oid type_id)
 {
 	column->element = getBaseType(type_id);
+	if (column->type == &array_type)
+	{
+		Oid			element = get_element_type(column->element);
+
+		if (!OidIsValid(element))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("type %s is no array", format_type_be(type_id))));
+		column->element = element;
+		(void) element_hash(column);
+	}
 }

@@ -151,54 +151,100 @@ def distances(metric, rows, query):
         return 1 - dots / (np.linalg.norm(rows, axis=1) * np.linalg.norm(query))
 
 
-class Truth:
-    """The k-th smallest distance of each query among the rows that are alive."""
+def rough_distances(metric, rows, queries):
+    """Blocks (number of the first query, float32 distances of these queries to all rows), which sort as the distances do but for rounding."""
+    norms = np.linalg.norm(rows, axis=1)
+    if metric == "cosine":
+        norms[norms == 0] = np.inf      # no direction: not in the index, and never near
+    step = max(1, min(64, (1 << 25) // len(rows)))     # distances to be held at once
+    with Progress("exact neighbours, queries", len(queries)) as progress:
+        for at in range(0, len(queries), step):
+            block = queries[at:at + step]
+            if metric == "l1":
+                rough = np.stack([np.abs(rows - q).sum(axis=1) for q in block])
+            else:
+                rough = -(block @ rows.T)
+                if metric == "cosine":
+                    rough /= norms
+                elif metric == "l2":
+                    rough = 2 * rough + norms.astype(np.float32) ** 2
+            yield at, rough
+            progress.to(at + len(block))
 
-    def __init__(self, metric, base, queries, k, alive=None):
+
+class Answers:
+    """Of each query, how many rows it should get and the distance of the last of them."""
+
+    def __init__(self, metric, base, queries, k):
         self.metric, self.base, self.queries, self.k = metric, base, queries, k
-        ids = np.arange(len(base)) if alive is None else np.flatnonzero(alive)
-        rows = base if alive is None else base[ids]
-        want = min(k, len(ids))
-        keep = min(len(ids), want + 32)     # a margin for float32 rounding, settled in double
-        norms = np.linalg.norm(rows, axis=1)
-        if metric == "cosine":
-            norms[norms == 0] = np.inf      # no direction: not in the index, and never near
-        self.limit = np.empty(len(queries))
-        step = max(1, min(64, (1 << 25) // len(rows)))     # distances to be held at once
-        with Progress("exact neighbours, queries", len(queries)) as progress:
-            for at in range(0, len(queries), step):
-                block = queries[at:at + step]
-                if metric == "l1":
-                    rough = np.stack([np.abs(rows - q).sum(axis=1) for q in block])
-                else:
-                    rough = -(block @ rows.T)
-                    if metric == "cosine":
-                        rough /= norms
-                    elif metric == "l2":
-                        rough = 2 * rough + norms.astype(np.float32) ** 2
-                near = np.argpartition(rough, keep - 1, axis=1)[:, :keep]
-                for i, query in enumerate(block):
-                    exact = distances(metric, rows[near[i]], query)
-                    self.limit[at + i] = np.partition(exact, want - 1)[want - 1]
-                progress.to(at + len(block))
-        self.want = want
+        self.limit = np.full(len(queries), -np.inf)
+        self.want = np.zeros(len(queries), dtype=int)
+
+    def settle(self, query, rough, ids=None):
+        """From a query's distances to the rows (that ids number, if not all)."""
+        want = min(self.k, len(rough))
+        if want == 0:
+            return
+        keep = min(len(rough), want + 32)       # a margin for float32 rounding, settled in double
+        near = np.argpartition(rough, keep - 1)[:keep]
+        exact = distances(self.metric, self.base[near if ids is None else ids[near]], self.queries[query])
+        self.want[query], self.limit[query] = want, np.partition(exact, want - 1)[want - 1]
 
     def recall(self, found):
         """found: {query number: [ids]}.  Equal distances count as found."""
-        hits = 0
+        hits = wanted = 0
         for i, ids in found.items():
             d = distances(self.metric, self.base[np.asarray(ids, dtype=int)], self.queries[i]) if ids else np.empty(0)
             slack = 1e-6 * max(1.0, abs(self.limit[i]))
-            hits += min(self.want, int((d <= self.limit[i] + slack).sum()))
-        return hits / (self.want * len(found))
+            hits += min(self.want[i], int((d <= self.limit[i] + slack).sum()))
+            wanted += self.want[i]
+        return float(hits / wanted) if wanted else 1.0
 
 
-def copy_rows(conn, table, ids, vectors, element):
-    """Binary COPY of (id integer, v vector or halfvec); element is that of TYPES."""
+class Truth(Answers):
+    """Among the rows that are alive."""
+
+    def __init__(self, metric, base, queries, k, alive=None):
+        super().__init__(metric, base, queries, k)
+        ids = None if alive is None else np.flatnonzero(alive)
+        for at, block in rough_distances(metric, base if ids is None else base[ids], queries):
+            for i, rough in enumerate(block):
+                self.settle(at + i, rough, ids)
+
+
+# What columns beside the vector are declared as, by the arrays that hold them: integers, times, or
+# (two-dimensional) arrays of as many integers in each row.
+def column_type(values):
+    if values.dtype.kind == "M":
+        return "timestamptz"
+    return "integer" if values.ndim == 1 else "integer[]"
+
+
+def wire_column(values):
+    """The values as COPY wants them, each with its length in front."""
+    if values.ndim == 2:
+        count = values.shape[1]
+        out = np.zeros(len(values), dtype=[("length", ">i4"), ("dimensions", ">i4"), ("nulls", ">i4"), ("type", ">i4"), ("count", ">i4"),
+                                           ("lower", ">i4"), ("items", [("length", ">i4"), ("value", ">i4")], (count,))])
+        out["length"], out["dimensions"], out["type"], out["count"], out["lower"] = 20 + 8 * count, 1, 23, count, 1     # 23: int4
+        out["items"]["length"], out["items"]["value"] = 4, values
+        return out
+    if values.dtype.kind == "M":        # microseconds since the year 2000
+        values = (values - np.datetime64("2000-01-01", "us")).astype(np.int64)
+    size = 8 if values.dtype == np.int64 else 4
+    out = np.empty(len(values), dtype=[("length", ">i4"), ("value", f">i{size}")])
+    out["length"], out["value"] = size, values
+    return out
+
+
+def copy_rows(conn, table, ids, vectors, element, columns=None):
+    """Binary COPY of (id integer, v vector or halfvec, further columns {name: int32, datetime64[us] or two-dimensional int32});
+    element is that of TYPES."""
     dim = vectors.shape[1]
     wire = np.dtype((element, (dim,)))
+    more = {name: wire_column(values) for name, values in (columns or {}).items()}
     layout = np.dtype([("fields", ">i2"), ("idlen", ">i4"), ("id", ">i4"), ("vlen", ">i4"),
-                       ("dim", ">u2"), ("unused", ">i2"), ("v", wire)])
+                       ("dim", ">u2"), ("unused", ">i2"), ("v", wire), *((f"column {name}", values.dtype) for name, values in more.items())])
 
     class Stream:
         """What copy_expert reads: header, rows by the block, trailer."""
@@ -213,8 +259,10 @@ def copy_rows(conn, table, ids, vectors, element):
                 n = len(ids[part])
                 if n:
                     rows = np.zeros(n, dtype=layout)
-                    rows["fields"], rows["idlen"], rows["vlen"], rows["dim"] = 2, 4, 4 + wire.itemsize, dim
+                    rows["fields"], rows["idlen"], rows["vlen"], rows["dim"] = 2 + len(more), 4, 4 + wire.itemsize, dim
                     rows["id"], rows["v"] = ids[part], vectors[part]
+                    for name, values in more.items():
+                        rows[f"column {name}"] = values[part]
                     self.rest, self.at = rows.tobytes(), self.at + n
                 else:
                     self.rest, self.at = b"\xff\xff", len(ids) + 1
@@ -225,4 +273,4 @@ def copy_rows(conn, table, ids, vectors, element):
             return out
 
     with conn.cursor() as cur, Progress(f"loading {table}, rows", len(ids)) as progress:
-        cur.copy_expert(f"COPY {table} (id, v) FROM STDIN (FORMAT binary)", Stream(progress), size=1 << 16)
+        cur.copy_expert(f"COPY {table} ({', '.join(['id', 'v', *more])}) FROM STDIN (FORMAT binary)", Stream(progress), size=1 << 16)

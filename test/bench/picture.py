@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Draws what compare.py or growth.py measured:
+"""Draws what compare.py, growth.py or filters.py measured:
 
     picture.py RESULT.json PICTURE.svg
 
-Recall against queries a second, a panel for each number of clients; or, of
+Recall against queries a second, a panel for each number of clients; of
 growth.py, queries a second at a fixed recall and build time a row against the
-number of rows.  On Debian: apt-get install python3-matplotlib.
+number of rows; of filters.py, queries a second for each condition.  On Debian: apt-get install python3-matplotlib.
 """
 import argparse
 import json
@@ -28,6 +28,7 @@ def available():
 def label(target):
     """The extension's own name, its version, its options."""
     name, colon, options = target["target"].partition(":")
+    options = options.replace("filters=index", "columns in the index")
     name, _, method = name.partition("/")
     return " ".join(filter(None, [NAMES.get(name, name), target.get("version"), method])) + (f" ({options})" if colon else "")
 
@@ -54,14 +55,18 @@ def plain(axis):
         lambda v, _: f"{v / 1e6:g}M" if v >= 1e6 else f"{v / 1e3:g}k" if v >= 1e3 else f"{v:g}"))
 
 
-def curves(panel, target_points):
-    for number, (name, xy) in enumerate(target_points):
-        if xy:
-            panel.plot(*zip(*xy), label=name, **style(number))
+def frame(panel):
     panel.grid(True, which="major", linewidth=0.4, color="#cccccc")
     panel.set_axisbelow(True)
     for side in ("top", "right"):
         panel.spines[side].set_visible(False)
+
+
+def curves(panel, target_points):
+    for number, (name, xy) in enumerate(target_points):
+        if xy:
+            panel.plot(*zip(*xy), label=name, **style(number))
+    frame(panel)
 
 
 def draw_compare(figure, result):
@@ -97,6 +102,29 @@ def draw_growth(figure, result):
     build.legend(frameon=False)     # which has every target, whether it reaches the recall or not
 
 
+def draw_filters(figure, result):
+    """A row for each condition, a mark for each target at its best; hollow where recall or rows fall short of the goal."""
+    panel = figure.subplots()
+    titles = [entry["title"] for entry in max((t["cells"] for t in result["targets"]), key=len)]
+    known = all("cpu_us" in entry["best"] for t in result["targets"] for entry in t["cells"])
+    for number, t in enumerate(result["targets"]):
+        look = {**style(number), "linewidth": 0}
+        for row, entry in enumerate(t["cells"]):
+            best = entry["best"]
+            good = best["recall"] >= result["recall_goal"] and best["short"] == 0
+            panel.plot([1e6 / best["cpu_us"] if known else best["qps"]], [row], markerfacecolor=None if good else "white", **look)
+        panel.plot([], [], label=label(t), **look)
+    panel.set_xscale("log")
+    plain(panel.xaxis)
+    panel.set_yticks(range(len(titles)), titles)
+    panel.set_ylim(len(titles) - 0.5, -0.5)
+    panel.set_ylabel("rows that match")
+    panel.set_xlabel(("queries a second of processor time" if known else "queries/s")
+                     + f" (hollow: recall@{result['k']} below {result['recall_goal']:g}, or rows missing)")
+    frame(panel)
+    panel.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
 def draw(result, path):
     """A small file: text stays text in .svg, and the same figures give the same bytes."""
     import matplotlib
@@ -108,8 +136,13 @@ def draw(result, path):
         panels = len({p["clients"] for t in result["targets"] for p in t["points"]})
         if panels == 0:
             raise ValueError("the result has no measured point")
-    figure = Figure(figsize=(max(6.4, 4.4 * panels), 4.2), layout="constrained", facecolor="white")
-    {"compare": draw_compare, "growth": draw_growth}[result["kind"]](figure, result)
+    height = 4.2
+    if result["kind"] == "filters":
+        if not any(t["cells"] for t in result["targets"]):
+            raise ValueError("the result has no measured condition")
+        height = 1.6 + 0.3 * max(len(t["cells"]) for t in result["targets"])
+    figure = Figure(figsize=(max(6.4, 4.4 * panels), height), layout="constrained", facecolor="white")
+    {"compare": draw_compare, "growth": draw_growth, "filters": draw_filters}[result["kind"]](figure, result)
     figure.suptitle(result["data"] + "\n" + subtitle(result), fontsize=9)
     metadata = {"Date": None} if path.endswith(".svg") else None
     figure.savefig(path, metadata=metadata, dpi=100)
@@ -129,7 +162,7 @@ def main():
             result = json.load(f)
         draw(result, args.picture)
     except KeyError as missing:
-        sys.exit(f"{args.result}: not a result of compare.py or growth.py, {missing} is missing")
+        sys.exit(f"{args.result}: not a result of compare.py, growth.py or filters.py, {missing} is missing")
     except (OSError, ValueError) as failure:
         sys.exit(f"{args.result}: {failure}")
 

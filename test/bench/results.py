@@ -1,4 +1,4 @@
-"""What both programs do with their figures: the head of a result, JSON, tables, and the picture."""
+"""What the programs do with their figures: the head of a result, JSON, tables, and the picture."""
 import argparse
 import contextlib
 import json
@@ -39,8 +39,8 @@ def parse(p):
     if args.picture and not picture.available():
         say(f"no picture will be drawn: {picture.HOW_TO_INSTALL}"
             + ("" if args.json else "; with --json FILE it can be drawn afterwards"))
-    if args.seconds < 1 or args.rounds < 1:
-        p.error("--seconds and --rounds have to be at least 1")
+    if args.seconds <= 0 or args.rounds < 1:
+        p.error("--seconds has to be above 0, --rounds at least 1")
     return args
 
 

@@ -19,7 +19,7 @@ try:
 except ImportError as missing:
     sys.exit(f"{missing}\nOn Debian: apt-get install python3-psycopg2, then run this with /usr/bin/python3.")
 
-from data import METRICS, TYPES, Truth, copy_rows
+from data import METRICS, TYPES, Truth, column_type, copy_rows
 from progress import Progress, say
 
 DB_PREFIX = "vecidx_compare_"
@@ -71,7 +71,7 @@ def add_arguments(parser):
     where.add_argument("--tmpdir", metavar="DIR", help="where to put the private cluster")
     where.add_argument("--keep", action="store_true", help="leave the databases, and the private cluster running")
     what = parser.add_argument_group("indexes")
-    what.add_argument("--extensions", type=words, metavar="TARGET,...",
+    what.add_argument("--extensions", "--targets", type=words, metavar="TARGET,...",
                       help="targets, the last is what ratios refer to; default: vecidx, and vector where it is installed")
     what.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting for every session")
     what.add_argument("--m", type=int, default=16)
@@ -153,8 +153,8 @@ class Server:
             cur.execute("SHOW server_version")
             return cur.fetchone()[0]
 
-    def make_targets(self):
-        """The targets asked for, or those there are."""
+    def make_targets(self, kind=None):
+        """The targets asked for, or those there are; kind: a subclass of Target."""
         with self.admin.cursor() as cur:
             cur.execute("SELECT name FROM pg_available_extensions WHERE name = ANY (%s)", (list(EXTENSIONS),))
             there = {row[0] for row in cur.fetchall()}
@@ -172,7 +172,7 @@ class Server:
                 major = self.version().split(".")[0]
                 raise RuntimeError(f"the extension {name} is not installed in this PostgreSQL ({self.version()}).\nTo install it: "
                                    + HOW_TO_INSTALL[name].format(pg_config=self.args.pg_config, major=major))
-        self.targets = [Target(text, self.args, self) for text in self.args.extensions]
+        self.targets = [(kind or Target)(text, self.args, self) for text in self.args.extensions]
         if len({t.database for t in self.targets}) != len(self.targets):
             raise RuntimeError("--extensions: two targets are the same")
         return self.targets
@@ -251,6 +251,15 @@ class Cluster:
         # fields 16 and 17 of proc(5): cutime and cstime
         return (int(after_name[13]) + int(after_name[14])) / os.sysconf("SC_CLK_TCK")
 
+    def session_cpu_seconds(self, pid):
+        """Processor time of a session that goes on, and of the parallel workers that have ended (with all other sessions)."""
+        ended = self.cpu_seconds()
+        try:
+            with open(f"/proc/{pid}/schedstat", encoding="ascii") as f:
+                return ended + int(f.read().split()[0]) * 1e-9
+        except (OSError, TypeError):
+            return None
+
     def cool(self):
         """Restart with nothing in memory: neither in shared_buffers nor, as far as the system lets go of them, in its file cache."""
         self.run("pg_ctl", "-D", self.data, "-m", "fast", "-w", "stop")
@@ -303,6 +312,7 @@ class Target:
         self.dsn = make_dsn(server.dsn, dbname=self.database)
         self.operator, opclass = METRICS[args.metric]
         self.opclass = f"{args.type}_{opclass}"
+        self.index_columns = []         # beside the vector
         self.out = {"target": text, "method": self.method, "knob": self.knob}
 
     def options(self, extra=()):
@@ -366,7 +376,8 @@ class Target:
 
     # ------------------------------------------------ load and build
 
-    def load(self, base, queries):
+    def load(self, base, queries, columns=None):
+        """Tables base, with these columns beside the vector (data.copy_rows), and queries."""
         with self.server.admin.cursor() as cur:
             cur.execute(f"DROP DATABASE IF EXISTS {self.database}")
             cur.execute(f"CREATE DATABASE {self.database}")
@@ -379,10 +390,10 @@ class Target:
             if version is None:
                 raise RuntimeError(f"CREATE EXTENSION {self.extension} made another one: is vecidx.replace_vector on?")
             self.out["version"] = version[0]
-            self.create_table(cur, "base", "integer", base.shape[1])
+            self.create_table(cur, "base", "integer", base.shape[1], columns)
             self.create_table(cur, "queries", "integer PRIMARY KEY", base.shape[1])
             start = time.time()
-            copy_rows(conn, "base", np.arange(len(base)), base, element)
+            copy_rows(conn, "base", np.arange(len(base)), base, element, columns)
             copy_rows(conn, "queries", np.arange(len(queries)), queries, element)
             self.out["load_s"] = time.time() - start
             cur.execute("VACUUM (FREEZE, ANALYZE) base")
@@ -390,8 +401,9 @@ class Target:
         conn.close()
         say(f"{self.label} {self.out['version']}: {len(base)} rows loaded in {self.out['load_s']:.1f} s")
 
-    def create_table(self, cur, name, key, dim):
-        cur.execute(f"CREATE TABLE {name} (id {key}, v {self.args.type}({dim})) WITH (autovacuum_enabled = off)")
+    def create_table(self, cur, name, key, dim, columns=None):
+        more = "".join(f", {column} {column_type(values)}" for column, values in (columns or {}).items())
+        cur.execute(f"CREATE TABLE {name} (id {key}, v {self.args.type}({dim}){more}) WITH (autovacuum_enabled = off)")
 
     def wal_position(self):
         return self.value("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn")
@@ -406,6 +418,7 @@ class Target:
     def build(self, table, rows, workers):
         options = ", ".join(f"{name} = {value}" for name, value in self.reloptions.items())
         options = f" WITH ({options})" if options else ""
+        columns = ", ".join([f"v {self.opclass}", *self.index_columns])
         index = f"{table}_idx"
         self.execute(f"DROP INDEX IF EXISTS {index}")
         self.execute("CHECKPOINT")
@@ -414,7 +427,7 @@ class Target:
         self.settings["max_parallel_maintenance_workers"] = workers
         self.settings["maintenance_work_mem"] = self.args.maintenance_work_mem
         try:
-            taken = self.execute(f"CREATE INDEX {index} ON {table} USING {self.method} (v {self.opclass}){options}",
+            taken = self.execute(f"CREATE INDEX {index} ON {table} USING {self.method} ({columns}){options}",
                                  f"CREATE INDEX with {workers} workers", "create_index")
         finally:
             self.settings = saved

@@ -125,11 +125,44 @@ for my $size (@{ $r->{targets}[0]{sizes} })
 	cmp_ok($size->{points}[-1]{recall}, '>=', 0.9, "growth.py, $size->{rows} rows: recall reached");
 }
 
+# ---- conditions
+my $cells = '100,10,0.01,two,own,farthest,tenant40,tags';
+($done, $out, $err) = bench('filters.py', @server, '--targets', 'vecidx,vecidx/ivfpq:lists=10', '--probes', 10, '--seconds', 0.01, '--rounds', 1, '--plans', 5,
+	'--base', "$dir/base.npy", '--query', "$dir/query.npy", '--queries', 20, '--cells', $cells, '--columns', 'u,topic,tenant,ts,tags',
+	'--json', "$dir/filters.json", '--picture', "$dir/filters.svg");
+ok($done, 'filters.py') or diag($err);
+$r = result('filters.json');
+is("$r->{kind} $r->{rows} $r->{queries} " . scalar(@{ $r->{targets} }), 'filters 1000 20 2', 'filters.py: what was measured');
+for my $target (@{ $r->{targets} })
+{
+	is(join(',', map { $_->{cell} } @{ $target->{cells} }), $cells, "filters.py, $target->{target}: cells");
+	for my $cell (@{ $target->{cells} })
+	{
+		my ($best, $plans, $name) = (@$cell{qw(best plans)}, "filters.py, $target->{target}, $cell->{title}");
+		rate_ok({ %$best, p99_ms => $best->{p50_ms} }, 'qps', $name);
+		ok($best->{recall} >= 0.95 && $best->{short} == 0, "$name: recall and rows") or diag(encode_json($best));
+		ok($best->{buffers}{hit} + $best->{buffers}{read} > 0, "$name: pages");
+		is($plans->{'vector index'}{plan}, 'vector index', "$name: the vector index forced");
+		like($plans->{'btree and sort'}{plan}, qr/^(bitmap|btree)$/, "$name: no vector index, a btree forced");
+		is($plans->{'seq scan and sort'}{plan}, 'seq scan', "$name: a sequential scan forced");
+		ok($plans->{chosen}{ratio} > 0 && exists $plans->{ $cell->{fastest} }, "$name: chosen and fastest");
+	}
+}
+# a tenth of the rows, a hundredth where two have to hold, and 0.4 of them the largest tenant's, give or take
+my %matching = map { $_->{cell} => $_->{matching_rows} } @{ $r->{targets}[0]{cells} };
+for my $case ([ 100, 1000, 1000 ], [ 10, 60, 150 ], [ 'two', 1, 40 ], [ 'tenant40', 300, 500 ], [ 'tags', 5, 30 ])
+{
+	my ($name, $least, $most) = @$case;
+	cmp_ok($matching{$name}, '>=', $least, "filters.py, $name: rows that match");
+	cmp_ok($matching{$name}, '<=', $most, "filters.py, $name: not more");
+}
+like($out, qr/^\| 100 % +\| +vecidx \| +ef 200 \| +[01]\.\d+ \| 0 of 20 \|/m, 'filters.py: table');
+
 # ---- pictures
 SKIP:
 {
-	skip('no matplotlib (python3-matplotlib)', 3) if !has_module('matplotlib.figure');
-	for my $name (qw(compare growth))
+	skip('no matplotlib (python3-matplotlib)', 4) if !has_module('matplotlib.figure');
+	for my $name (qw(compare growth filters))
 	{
 		my $svg = slurp_file("$dir/$name.svg");
 		ok($svg =~ /<svg.*>vecidx 0\..*<\/svg>/s && length($svg) < 100_000, "$name.svg: " . length($svg) . ' bytes');

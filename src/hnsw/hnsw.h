@@ -141,7 +141,17 @@ typedef struct HnswSearch
 	float		enough;			/* a node just as far as this ends a search of a level; else -inf */
 	NodeSet		visited;
 	uint64		nscored;		/* distances estimated */
+
+	/* where only some nodes are wanted, for searches of level 0 */
+	struct HnswFilterMap *filter;	/* NULL: all are */
+	double		work;			/* done so far, in units of HNSW_WORK_ */
+	double		most_work;		/* past this the search stops, unfinished */
 } HnswSearch;
+
+/* What a filtered search does, in nanoseconds about; only their ratios matter. */
+#define HNSW_WORK_LIST 50		/* reading a list of links */
+#define HNSW_WORK_TEST 1.5		/* telling whether a neighbour passes */
+#define HNSW_WORK_SCORE 28		/* scoring it, and its place in the heaps */
 
 extern void hnsw_search_init(HnswSearch *search, HnswStore *store, MemoryContext context, int ef);
 

@@ -12,6 +12,7 @@
 #include <math.h>
 
 #include "hnsw/hnsw.h"
+#include "hnsw/hnsw_filter.h"
 #include "miscadmin.h"
 
 /* Tries to write a neighbour's list that others keep changing. */
@@ -29,6 +30,17 @@
 
 /* Nodes that a search expands at once. */
 #define EXPAND_WIDTH 2
+
+/*
+ * Where so many of a node's neighbours pass, those that do not are scored and
+ * expanded like the others.  Elsewhere they are stepped over, until so many
+ * quarters of m nodes are found that pass.
+ */
+#define ALL_FROM_PERCENT 40
+#define HOP_ENOUGH 7
+
+/* Lists that are asked for ahead of those that are being read. */
+#define HOP_AHEAD 4
 
 /* Candidates of a selection that need no allocation. */
 #define HNSW_SELECT_CANDIDATES 1024
@@ -50,6 +62,7 @@ hnsw_search_begin(HnswSearch *search, const QuantQuery *query)
 	search->query = query;
 	search->enough = -INFINITY;
 	search->nscored = 0;
+	search->work = 0;
 	search->frontier.n = search->results.n = search->discarded.n = 0;
 }
 
@@ -194,20 +207,161 @@ expand(HnswSearch *search, int level, int ef)
 	}
 }
 
+/* The same for nodes that do not pass: they only lead on. */
+static inline void
+consider_rejected(HnswSearch *search, const uint32 *nodes, const float *dist, int n, size_t ef)
+{
+	ScoredArray *results = &search->results;
+	ScoredArray *frontier = &search->frontier;
+	ScoredArray *discarded = &search->discarded;
+	size_t		keep = search->keep_discarded ? 1 : 0;
+
+	scored_reserve(frontier, n);
+	scored_reserve(discarded, n + 1);
+	for (int i = 0; i < n; i++)
+	{
+		ScoredNode	s = scored_node(dist[i], nodes[i]);
+
+		if (results->n < ef || s < results->items[0])
+			scored_nearest_push(frontier, s);
+		else
+		{
+			discarded->items[discarded->n] = s;
+			discarded->n += keep;
+		}
+	}
+}
+
+/*
+ * Collect nodes that pass out of the lists of rejected ones, without scoring
+ * those, until there are enough.  Whoever has been walked through is visited.
+ * found has room for enough + HNSW_MAX_LINKS_ANY; returns how many are in it.
+ */
+static int
+hop(HnswSearch *search, const uint32 *rejected, int nrejected, uint32 *found, int nfound, int enough)
+{
+	HnswStore  *store = search->store;
+
+	for (int i = 0; i < Min(nrejected, HOP_AHEAD); i++)
+		store->prefetch_links(store, rejected[i]);
+	for (int i = 0; i < nrejected && nfound < enough; i++)
+	{
+		int			n;
+
+		if (i + HOP_AHEAD < nrejected)
+			store->prefetch_links(store, rejected[i + HOP_AHEAD]);
+		if (!nodeset_add(&search->visited, rejected[i]))
+			continue;
+		n = store->neighbours(store, rejected[i], found + nfound);
+		search->work += HNSW_WORK_LIST + n * HNSW_WORK_TEST;
+		n = hnsw_filter_split(search->filter, found + nfound, n);
+		n = nodeset_filter(&search->visited, found + nfound, n);
+		store->prefetch_codes(store, found + nfound, n);
+		nfound += n;
+	}
+	return nfound;
+}
+
+static void
+score_many(HnswSearch *search, const uint32 *nodes, int n, float *dist)
+{
+	HnswStore  *store = search->store;
+
+	for (int first = 0; first < n; first += HNSW_MAX_LINKS_ANY)
+		store->score(store, search->query, nodes + first, Min(n - first, HNSW_MAX_LINKS_ANY), dist + first, NULL);
+	search->nscored += n;
+	search->work += n * HNSW_WORK_SCORE;
+}
+
+/*
+ * expand() on level 0 where only some nodes pass.  Results are of those.  The
+ * way goes by what part of a node's neighbours passes: where many do, all are
+ * scored and expanded, as if there were no filter; else those that do not
+ * pass are not scored but stepped over, to their neighbours (ACORN's second
+ * hop; by the local rate, as NaviX).
+ */
+static void
+expand_passing(HnswSearch *search, size_t ef)
+{
+	HnswStore  *store = search->store;
+	ScoredArray *frontier = &search->frontier;
+	uint32		pass[EXPAND_WIDTH * 2 * HNSW_MAX_LINKS_ANY];
+	uint32		rejected[EXPAND_WIDTH * HNSW_MAX_LINKS_ANY];
+	float		dist[EXPAND_WIDTH * 2 * HNSW_MAX_LINKS_ANY];
+	int			enough = store->m * HOP_ENOUGH / 4;
+
+	while (!search_done(search, ef))
+	{
+		int			npass = 0;
+		int			nrejected = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		/* results that do not turn up in a quarter of the time are too far away */
+		if (search->work > (search->results.n < ef ? search->most_work / 4 : search->most_work))
+			return;
+		for (int i = 0; i < EXPAND_WIDTH && !search_done(search, ef); i++)
+		{
+			uint32		node = scored_number(scored_nearest_pop(frontier));
+			uint32	   *here = pass + npass;
+			int			n = store->neighbours(store, node, here);
+			int			passing = hnsw_filter_split(search->filter, here, n);
+
+				search->work += HNSW_WORK_LIST + n * HNSW_WORK_TEST;
+			if (passing * 100 >= n * ALL_FROM_PERCENT)
+			{
+				int			others = n - passing;
+
+				memcpy(rejected + nrejected, here + passing, sizeof(uint32) * others);
+				others = nodeset_filter(&search->visited, rejected + nrejected, others);
+				store->prefetch_codes(store, rejected + nrejected, others);
+				nrejected += others;
+				passing = nodeset_filter(&search->visited, here, passing);
+				store->prefetch_codes(store, here, passing);
+			}
+			else
+			{
+				uint32		over[HNSW_MAX_LINKS_ANY];
+				int			others = n - passing;
+				int			fresh;
+
+				memcpy(over, here + passing, sizeof(uint32) * others);
+				fresh = nodeset_filter(&search->visited, here, passing);
+				store->prefetch_codes(store, here, fresh);
+				passing = hop(search, over, others, here, fresh, enough);
+			}
+			npass += passing;
+		}
+		for (size_t i = 0; i < Min((size_t) EXPAND_WIDTH, frontier->n); i++)
+			store->prefetch_links(store, scored_number(frontier->items[i]));
+		score_many(search, pass, npass, dist);
+		consider(search, pass, dist, npass, ef);
+		score_many(search, rejected, nrejected, dist);
+		consider_rejected(search, rejected, dist, nrejected, ef);
+	}
+}
+
+/* Scored nodes, which may be results if they pass. */
+static void
+consider_tested(HnswSearch *search, uint32 node, float dist, size_t ef)
+{
+	if (search->filter == NULL || hnsw_filter_passes(search->filter, node))
+		consider(search, &node, &dist, 1, ef);
+	else
+		consider_rejected(search, &node, &dist, 1, ef);
+}
+
 void
 hnsw_search_level(HnswSearch *search, const ScoredNode *entries, int nentries, int level, int ef)
 {
 	search->frontier.n = search->results.n = search->discarded.n = 0;
 	nodeset_clear_below(&search->visited, search->store->node_limit(search->store));
 	for (int i = 0; i < nentries; i++)
-	{
-		uint32		node = scored_number(entries[i]);
-		float		dist = scored_dist(entries[i]);
-
-		if (nodeset_add(&search->visited, node))
-			consider(search, &node, &dist, 1, ef);
-	}
-	expand(search, level, ef);
+		if (nodeset_add(&search->visited, scored_number(entries[i])))
+			consider_tested(search, scored_number(entries[i]), scored_dist(entries[i]), ef);
+	if (search->filter == NULL)
+		expand(search, level, ef);
+	else
+		expand_passing(search, ef);
 }
 
 bool
@@ -230,10 +384,14 @@ hnsw_search_resume(HnswSearch *search, int ef)
 	{
 		ScoredNode	s = scored_nearest_pop(pool);
 
-		scored_farthest_push(&search->results, s);
+		if (search->filter == NULL || hnsw_filter_passes(search->filter, scored_number(s)))
+			scored_farthest_push(&search->results, s);
 		scored_nearest_push(&search->frontier, s);
 	}
-	expand(search, 0, ef);
+	if (search->filter == NULL)
+		expand(search, 0, ef);
+	else
+		expand_passing(search, ef);
 	return search->results.n > before;
 }
 

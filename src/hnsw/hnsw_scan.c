@@ -24,6 +24,7 @@
 #include "access/relscan.h"
 #include "guc.h"
 #include "hnsw/hnsw.h"
+#include "hnsw/hnsw_filter.h"
 #include "index/radius.h"
 #include "index/rerank.h"
 #include "index/row_queue.h"
@@ -47,6 +48,10 @@
 #define LINEAR_GROWTH 8
 
 #define SCORE_BATCH 64
+
+/* What a pass takes for a node's test and for the score of one that passes, in units of HNSW_WORK_. */
+#define PASS_WORK_TEST 0.2
+#define PASS_WORK_SCORE 12
 
 /* What float distances of exact kinds are off by at most, as a part of them. */
 #define FLOAT_SLACK 1e-6
@@ -84,8 +89,7 @@ typedef struct HnswScan
 	int			ef;				/* of the next round */
 	HnswEntry	entry;
 	CandidateArray pending;		/* nearest_* heap by lower bound: to be fetched */
-	float	   *distances;		/* working memory of a round */
-	size_t		ndistances;
+	ScoredArray order;			/* working memory of a round */
 	RowQueue	exact;			/* rows whose exact distance is known */
 	RowQueue	late;
 	double		returned_dist;	/* farthest returned, -inf at first */
@@ -107,7 +111,15 @@ typedef struct HnswScan
 	size_t		linear_keep;
 	ScoredNode	linear_last;	/* where the last pass ended */
 	bool		linear_started;
+	size_t		most_pooled;
+	bool		pooled;			/* what a pass scored and had no room for is in search.discarded */
 	uint32		unordered_next; /* node to look at next */
+
+	/* conditions on filter columns */
+	HnswFilterMap map;			/* which nodes meet them */
+	VecidxFilter *filter_memory;	/* of this scan or a former one; in `context` */
+	const VecidxFilter *filter; /* NULL: none */
+	bool		recheck;		/* rows that pass may still not meet them */
 } HnswScan;
 
 /*
@@ -131,11 +143,13 @@ make_scan(HnswIndex *hnsw, Relation index)
 		so->floats = MemoryContextAlloc(context, sizeof(float) * hnsw->dim);
 	so->buffer = vecidx_elements_buffer(hnsw->opclass, hnsw->dim, context);
 	candidates_init(&so->pending, context);
+	scored_init(&so->order, context);
 	row_queue_init(&so->exact, context);
 	row_queue_init(&so->late, context);
 	nodeset_init(&so->handed, context, hnsw_ef_search);
 	so->tids.context = context;
 	so->detoasted = detoasted_create(sizeof(float) * hnsw->dim, context);
+	hnsw_filter_map_init(&so->map, &so->store, context);
 	return so;
 }
 
@@ -269,7 +283,8 @@ hand_over(HnswScan *so, const ScoredNode *items, size_t n, bool from_graph)
 		{
 			uint32		node = scored_number(items[i]);
 
-			if (from_graph && !nodeset_add(&so->handed, node))
+			if (from_graph &&
+				((so->filter != NULL && !hnsw_filter_passes(&so->map, node)) || !nodeset_add(&so->handed, node)))
 				continue;
 			nodes[batch] = node;
 			dist[batch++] = scored_dist(items[i]);
@@ -289,43 +304,12 @@ hand_over(HnswScan *so, const ScoredNode *items, size_t n, bool from_graph)
 	return largest;
 }
 
-/* The k-th smallest of n values (k from 0), which it reorders: Hoare's FIND. */
-static float
-kth_smallest(float *values, size_t n, size_t k)
+/* The k-th smallest distance of the n nodes in the working memory, which it reorders. */
+static double
+kth_distance(HnswScan *so, size_t n, size_t k)
 {
-	size_t		low = 0;
-	size_t		high = n - 1;
-
-	while (low < high)
-	{
-		float		pivot = values[low + (high - low) / 2];
-		size_t		i = low;
-		size_t		j = high;
-
-		for (;;)
-		{
-			while (values[i] < pivot)
-				i++;
-			while (values[j] > pivot)
-				j--;
-			if (i >= j)
-				break;
-			{
-				float		swap = values[i];
-
-				values[i++] = values[j];
-				values[j--] = swap;
-			}
-		}
-		/* values up to j are <= pivot, those from j + 1 on >= pivot */
-		if (values[j] > pivot)
-			j--;
-		if (k <= j)
-			high = j;
-		else
-			low = j + 1;
-	}
-	return values[k];
+	scored_select(so->order.items, n, k);
+	return scored_dist(so->order.items[k]);
 }
 
 /*
@@ -344,20 +328,14 @@ hand_over_results(HnswScan *so)
 	ScoredArray *results = &so->search.results;
 
 	so->largest_err = Max(so->largest_err, hand_over(so, results->items, results->n, true));
-	if (results->n > so->ndistances)
-	{
-		if (so->distances != NULL)
-			pfree(so->distances);
-		so->ndistances = results->capacity;
-		so->distances = MemoryContextAllocHuge(so->context, sizeof(float) * so->ndistances);
-	}
-	for (size_t i = 0; i < results->n; i++)
-		so->distances[i] = scored_dist(results->items[i]);
 	if (results->n > 0)
 	{
-		so->margin = so->half_margin = kth_smallest(so->distances, results->n, (results->n - 1) / 2);
+		so->order.n = 0;
+		scored_reserve(&so->order, results->n);
+		memcpy(so->order.items, results->items, sizeof(ScoredNode) * results->n);
+		so->margin = so->half_margin = kth_distance(so, results->n, (results->n - 1) / 2);
 		if (so->ef == hnsw_ef_search)
-			so->margin = kth_smallest(so->distances, results->n, (results->n - 1) * 3 / 5);
+			so->margin = kth_distance(so, results->n, (results->n - 1) * 3 / 5);
 	}
 	so->fallen_margin = so->margin;
 	if (results->n >= (size_t) so->ef && so->ef < hnsw_ef_search * COARSE_WIDENING)
@@ -392,7 +370,8 @@ hand_over_fallen(HnswScan *so)
 		return false;
 	limit = scored_node((float) so->fallen_margin + so->fallen_error, HNSW_INVALID_NODE);
 	for (size_t i = 0; i < fallen->n; i++)
-		n += fallen->items[i] < limit;
+		n += fallen->items[i] < limit &&
+			(so->filter == NULL || hnsw_filter_passes(&so->map, scored_number(fallen->items[i])));
 	if (n > so->search.results.n)
 		return false;
 	/* those to the front: in what order the others stand does not matter */
@@ -491,6 +470,50 @@ finish_within_reach(HnswScan *so)
 	finish_graph(so);
 }
 
+/*
+ * What a search of the graph for ef nodes that pass is expected to do, and
+ * what a pass over the nodes does, in the same units: README.md, "Filters".
+ */
+static double
+graph_work(const HnswScan *so, double rate)
+{
+	double		links = HNSW_MAX_LINKS(so->hnsw->m, 0);
+	double		list = HNSW_WORK_LIST + links * HNSW_WORK_TEST;
+
+	if (rate >= 0.4)
+		return so->ef / rate * (list + 0.6 * links * HNSW_WORK_SCORE);
+	return so->ef * (list * (1 + Min(1.9 / Max(rate, 0.01), links)) + 0.75 * links * HNSW_WORK_SCORE);
+}
+
+static double
+pass_work(const HnswScan *so, double rate)
+{
+	return (double) hnsw_node_limit(so->hnsw) * (PASS_WORK_TEST + rate * PASS_WORK_SCORE);
+}
+
+/* Conditions on filter columns; false if no row can meet them. */
+static bool
+prepare_filter(IndexScanDesc scan, HnswScan *so)
+{
+	VecidxFilter *filter;
+	bool		never;
+
+	so->filter = NULL;
+	so->search.filter = NULL;
+	so->recheck = false;
+	filter = vecidx_filter_prepare(so->filter_memory, so->hnsw->filters, scan->keyData, scan->numberOfKeys, so->context, &never);
+	if (filter == NULL)
+		return true;
+	so->filter_memory = filter;
+	so->filter = filter;
+	if (never)
+		return false;
+	so->recheck = vecidx_filter_recheck(filter);
+	hnsw_filter_map_begin(&so->map, filter);
+	so->search.filter = &so->map;
+	return true;
+}
+
 static void
 first_round(IndexScanDesc scan, HnswScan *so)
 {
@@ -501,6 +524,11 @@ first_round(IndexScanDesc scan, HnswScan *so)
 
 	hnsw_index_refresh(so->hnsw, scan->indexRelation, &so->entry);
 	if (!vecidx_radius(scan, so->hnsw->quantizer.metric, &so->radius))
+	{
+		so->phase = SCAN_DONE;
+		return;
+	}
+	if (!prepare_filter(scan, so))
 	{
 		so->phase = SCAN_DONE;
 		return;
@@ -523,8 +551,25 @@ first_round(IndexScanDesc scan, HnswScan *so)
 	so->ef = hnsw_ef_search;
 	so->search.keep_discarded = hnsw_iterative_scan != ITERATIVE_SCAN_OFF;
 	hnsw_search_begin(&so->search, so->query);
+	if (so->filter != NULL)
+	{
+		double		rate = hnsw_filter_rate(&so->map);
+
+		so->search.most_work = pass_work(so, rate);
+		if (so->search.most_work <= graph_work(so, rate))
+		{
+			so->phase = SCAN_LINEAR;
+			return;
+		}
+	}
 	nearest = hnsw_search_descend(&so->search, so->entry.node, so->entry.level, 0);
 	hnsw_search_level(&so->search, &nearest, 1, 0, so->ef);
+	/* unfinished, or the graph leads to no more: the pass is better than what came of it */
+	if (so->filter != NULL && (so->search.results.n < (size_t) so->ef || so->search.work > so->search.most_work))
+	{
+		so->phase = SCAN_LINEAR;
+		return;
+	}
 	so->phase = SCAN_GRAPH;
 	hand_over_results(so);
 }
@@ -540,7 +585,8 @@ graph_round(HnswScan *so)
 	}
 	if (hand_over_fallen(so))
 		return;
-	if (so->search.nscored > hnsw_node_limit(so->hnsw) / LINEAR_SHARE ||
+	if ((so->filter == NULL ? so->search.nscored > hnsw_node_limit(so->hnsw) / LINEAR_SHARE :
+		 so->search.work > so->search.most_work) ||
 		(double) scan_memory(so) > memory_budget())
 	{
 		so->phase = SCAN_LINEAR;
@@ -556,26 +602,54 @@ graph_round(HnswScan *so)
 	hand_over_results(so);
 }
 
-/* Keep those of n scored nodes, numbered from first on, that are among the nearest and no round has returned. */
+/*
+ * Keep those of n scored nodes that are among the nearest and no round has
+ * returned.  The others go to the pool.
+ */
 static void
-keep_nearest(HnswScan *so, ScoredArray *nearest, uint32 first, int n, const float *dist)
+keep_nearest(HnswScan *so, ScoredArray *nearest, const uint32 *nodes, int n, const float *dist)
 {
+	ScoredArray *pool = &so->search.discarded;
+
 	scored_reserve(nearest, n);
+	if (so->pooled)
+	{
+		/* a pass that cannot keep all begins anew next time */
+		if (pool->n + n > so->most_pooled)
+			so->pooled = false;
+		else
+			scored_reserve(pool, n);
+	}
 	for (int i = 0; i < n; i++)
 	{
-		ScoredNode	s = scored_node(dist[i], first + i);
+		ScoredNode	s = scored_node(dist[i], nodes[i]);
 
 		if (nearest->n >= so->linear_keep && s >= nearest->items[0])
+		{
+			if (so->pooled && !nodeset_has(&so->handed, nodes[i]))
+				pool->items[pool->n++] = s;
 			continue;
+		}
 		if (so->linear_started && s <= so->linear_last)
 			continue;			/* an earlier pass had it */
-		if (nodeset_has(&so->handed, first + i))
+		if (nodeset_has(&so->handed, nodes[i]))
 			continue;			/* the graph search had it */
 		if (nearest->n < so->linear_keep)
+		{
 			scored_farthest_push(nearest, s);
-		else
-			scored_farthest_replace(nearest, s);
+			continue;
+		}
+		if (so->pooled)
+			pool->items[pool->n++] = nearest->items[0];
+		scored_farthest_replace(nearest, s);
 	}
+}
+
+/* Records on a code page, which is locked. */
+static uint32
+code_records(const HnswIndex *hnsw, Page page)
+{
+	return Min((((PageHeader) page)->pd_lower - MAXALIGN(SizeOfPageHeaderData)) / hnsw->code_size, hnsw->codes_per_page);
 }
 
 /* Score all codes of a page: where they stand there, under its lock. */
@@ -594,65 +668,176 @@ linear_page(HnswScan *so, Relation index, uint32 ordinal, ScoredArray *nearest)
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	vecidx_page_check(index, buffer, VECIDX_PAGE_CODE, HNSW_VERSION);
-	used = (((PageHeader) page)->pd_lower - MAXALIGN(SizeOfPageHeaderData)) / hnsw->code_size;
-	used = Min(used, hnsw->codes_per_page);
+	used = code_records(hnsw, page);
 	if (hnsw->wide)
 		UnlockReleaseBuffer(buffer);
 	for (uint32 first = 0; first < used; first += SCORE_BATCH)
 	{
 		int			n = Min(used - first, SCORE_BATCH);
 
+		for (int i = 0; i < n; i++)
+			nodes[i] = base + first + i;
 		if (hnsw->wide)
-		{
-			for (int i = 0; i < n; i++)
-				nodes[i] = base + first + i;
 			hnsw_score(store, so->query, nodes, n, dist, NULL);
-		}
 		else
 		{
 			for (int i = 0; i < n; i++)
 				records[i] = (const uint8 *) PageGetContents(page) + (first + i) * hnsw->code_size;
 			quant_score(so->query, records, n, dist, NULL);
 		}
-		keep_nearest(so, nearest, base + first, n, dist);
+		keep_nearest(so, nearest, nodes, n, dist);
 	}
 	if (!hnsw->wide)
 		UnlockReleaseBuffer(buffer);
+}
+
+/* The first number that was no node at the time of the last look. */
+static uint32
+node_end(HnswScan *so, Relation index)
+{
+	HnswIndex  *hnsw = so->hnsw;
+	uint32		ordinal = hnsw->code_pages - 1;
+	Buffer		buffer = pagemem_pin(&hnsw->code_memory.slots[ordinal], index);
+	uint32		used;
+
+	/* all code pages but the last are full */
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	vecidx_page_check(index, buffer, VECIDX_PAGE_CODE, HNSW_VERSION);
+	used = code_records(hnsw, BufferGetPage(buffer));
+	UnlockReleaseBuffer(buffer);
+	return ordinal * hnsw->codes_per_page + used;
+}
+
+/* Nodes to be scored: while the codes of some come from memory, those before are scored. */
+typedef struct PassingBatch
+{
+	uint32		nodes[2][SCORE_BATCH];
+	int			n;				/* of nodes[0] */
+	int			nasked;			/* of nodes[1]: their codes are on the way */
+} PassingBatch;
+
+static void
+score_asked(HnswScan *so, PassingBatch *batch, ScoredArray *nearest)
+{
+	HnswStore  *store = &so->store.store;
+	float		dist[SCORE_BATCH];
+
+	store->score(store, so->query, batch->nodes[1], batch->nasked, dist, NULL);
+	keep_nearest(so, nearest, batch->nodes[1], batch->nasked, dist);
+}
+
+/* The batch is full, or was the last. */
+static void
+turn_batch(HnswScan *so, PassingBatch *batch, ScoredArray *nearest)
+{
+	HnswStore  *store = &so->store.store;
+
+	store->prefetch_codes(store, batch->nodes[0], batch->n);
+	score_asked(so, batch, nearest);
+	memcpy(batch->nodes[1], batch->nodes[0], sizeof(uint32) * batch->n);
+	batch->nasked = batch->n;
+	batch->n = 0;
+}
+
+/* A pass over the filter values first: only codes of nodes that pass are looked at. */
+static void
+linear_filtered(HnswScan *so, Relation index, ScoredArray *nearest)
+{
+	uint32		end = node_end(so, index);
+	uint32		ngroups = (end + HNSW_FILTER_GROUP - 1) / HNSW_FILTER_GROUP;
+	PassingBatch batch;
+
+	batch.n = batch.nasked = 0;
+	for (uint32 first = 0; first < ngroups; first += HNSW_FILTER_RANGE)
+	{
+		uint64		masks[HNSW_FILTER_RANGE];
+		uint32		n = Min(ngroups - first, HNSW_FILTER_RANGE);
+
+		CHECK_FOR_INTERRUPTS();
+		hnsw_filter_range(&so->map, first, n, masks);
+		/* the last group's bits beyond the last node */
+		if (first + n == ngroups && end % HNSW_FILTER_GROUP != 0)
+			masks[n - 1] &= (UINT64CONST(1) << (end % HNSW_FILTER_GROUP)) - 1;
+		for (uint32 i = 0; i < n; i++)
+		{
+			uint32		base = (first + i) * HNSW_FILTER_GROUP;
+
+			for (uint64 mask = masks[i]; mask != 0; mask &= mask - 1)
+			{
+				batch.nodes[0][batch.n++] = base + pg_rightmost_one_pos64(mask);
+				if (batch.n == SCORE_BATCH)
+					turn_batch(so, &batch, nearest);
+			}
+		}
+	}
+	turn_batch(so, &batch, nearest);
+	score_asked(so, &batch, nearest);
+}
+
+/* The nearest of what a pass has left in the pool. */
+static void
+take_from_pool(HnswScan *so, ScoredArray *nearest)
+{
+	ScoredArray *pool = &so->search.discarded;
+	size_t		n = Min(so->linear_keep, pool->n);
+
+	if (n == 0)
+		return;
+	scored_select(pool->items, pool->n, n - 1);
+	scored_reserve(nearest, n);
+	memcpy(nearest->items, pool->items, sizeof(ScoredNode) * n);
+	nearest->n = n;
+	pool->n -= n;
+	/* the last ones fill the gap */
+	memmove(pool->items, pool->items + Max(n, pool->n), sizeof(ScoredNode) * Min(n, pool->n));
+	scored_farthest_heapify(nearest);
 }
 
 static void
 linear_round(IndexScanDesc scan, HnswScan *so)
 {
 	ScoredArray *nearest = &so->search.results;
+	size_t		most = (size_t) (memory_budget() / 2 / (sizeof(ScoredNode) + sizeof(Candidate)));
+	bool		alone = !so->linear_started && so->filter != NULL && so->handed.n == 0;
 	size_t		n;
 	float		err;
 
 	/* from here on a node counts when it is handed over, however many passes score it */
 	if (!so->linear_started)
 		so->search.nscored = so->handed.n;
-	if (scan_limited(so))
+	/* a filtered scan that had no other round has this one */
+	if (!alone && scan_limited(so))
 	{
 		finish(so);
 		return;
 	}
-	if (!so->linear_started)
+	if (so->linear_started)
+		so->linear_keep = Min(so->linear_keep * LINEAR_GROWTH, Max(most, (size_t) LINEAR_FIRST));
+	else if (so->filter == NULL)
 		so->linear_keep = Max((size_t) LINEAR_FIRST, (size_t) so->ef);
 	else
-	{
-		size_t		most = (size_t) (memory_budget() / 2 / (sizeof(ScoredNode) + sizeof(Candidate)));
-
-		so->linear_keep = Min(so->linear_keep * LINEAR_GROWTH, Max(most, (size_t) LINEAR_FIRST));
-	}
+		so->linear_keep = so->ef;
 
 	if (hnsw_max_scan_tuples > 0)
 		so->linear_keep = Min(so->linear_keep, (size_t) hnsw_max_scan_tuples - so->search.nscored);
 
-	/* new pages hold rows that the snapshot cannot see */
 	nearest->n = 0;
-	for (uint32 ordinal = 0; ordinal < so->hnsw->code_pages; ordinal++)
+	if (so->linear_started && so->pooled)
+		take_from_pool(so, nearest);
+	else
 	{
-		CHECK_FOR_INTERRUPTS();
-		linear_page(so, scan->indexRelation, ordinal, nearest);
+		so->most_pooled = most;
+		so->pooled = true;
+		so->search.discarded.n = 0;
+		/* new pages hold rows that the snapshot cannot see */
+		if (so->filter != NULL)
+			linear_filtered(so, scan->indexRelation, nearest);
+		else
+			for (uint32 ordinal = 0; ordinal < so->hnsw->code_pages; ordinal++)
+			{
+				CHECK_FOR_INTERRUPTS();
+				linear_page(so, scan->indexRelation, ordinal, nearest);
+			}
 	}
 	n = nearest->n;
 	if (n == 0)
@@ -804,10 +989,10 @@ batch_left(const HnswScan *so)
 }
 
 static bool
-return_row(IndexScanDesc scan, const QueuedRow *row)
+return_row(IndexScanDesc scan, const HnswScan *so, const QueuedRow *row)
 {
 	scan->xs_heaptid = row->tid;
-	scan->xs_recheck = false;
+	scan->xs_recheck = so->recheck;
 	scan->xs_recheckorderby = false;
 	return true;
 }
@@ -821,11 +1006,17 @@ next_unordered(IndexScanDesc scan, HnswScan *so)
 		CHECK_FOR_INTERRUPTS();
 		if (so->unordered_next >= hnsw_node_limit(so->hnsw))
 			return false;
-		hnsw_disk_try_tids(&so->store, so->unordered_next++, &so->tids);
 		so->next_tid = 0;
+		if (so->filter != NULL && !hnsw_filter_passes(&so->map, so->unordered_next))
+		{
+			so->unordered_next++;
+			so->tids.n = 0;
+			continue;
+		}
+		hnsw_disk_try_tids(&so->store, so->unordered_next++, &so->tids);
 	}
 	scan->xs_heaptid = so->tids.tids[so->next_tid++];
-	scan->xs_recheck = false;
+	scan->xs_recheck = so->recheck;
 	scan->xs_recheckorderby = false;
 	return true;
 }
@@ -872,7 +1063,7 @@ hnsw_gettuple(IndexScanDesc scan, ScanDirection dir)
 			QueuedRow	row = row_queue_pop(&so->exact);
 
 			so->returned_dist = Max(so->returned_dist, row.dist);
-			return return_row(scan, &row);
+			return return_row(scan, so, &row);
 		}
 
 		switch (so->phase)
@@ -898,7 +1089,7 @@ hnsw_gettuple(IndexScanDesc scan, ScanDirection dir)
 				{
 					QueuedRow	row = row_queue_pop(&so->late);
 
-					return return_row(scan, &row);
+					return return_row(scan, so, &row);
 				}
 				so->phase = SCAN_DONE;
 				break;

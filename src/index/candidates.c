@@ -38,6 +38,43 @@ scored_grow(ScoredArray *a, size_t more)
 	a->capacity = capacity;
 }
 
+/* Hoare's FIND. */
+void
+scored_select(ScoredNode *items, size_t n, size_t k)
+{
+	size_t		low = 0;
+	size_t		high = n - 1;
+
+	while (low < high)
+	{
+		ScoredNode	pivot = items[low + (high - low) / 2];
+		size_t		i = low;
+		size_t		j = high;
+
+		for (;;)
+		{
+			ScoredNode	swap;
+
+			while (items[i] < pivot)
+				i++;
+			while (items[j] > pivot)
+				j--;
+			if (i >= j)
+				break;
+			swap = items[i];
+			items[i++] = items[j];
+			items[j--] = swap;
+		}
+		/* items up to j are <= pivot, those from j + 1 on >= pivot */
+		if (items[j] > pivot)
+			j--;
+		if (k <= j)
+			high = j;
+		else
+			low = j + 1;
+	}
+}
+
 /* A cleared set is no larger than this; a power of two. */
 #define NODESET_KEEP_BYTES (512 * 1024)
 

@@ -222,8 +222,12 @@ scored_reserve(ScoredArray *a, size_t more)
 		scored_grow(a, more);
 }
 
-/*
- * Heaps over a ScoredArray.  Which child is taken is as good as random, so
+extern void scored_grow(ScoredArray *a, size_t more);
+
+/* Bring the k + 1 nearest of n nodes to the front, the farthest of them to items[k] (k < n). */
+extern void scored_select(ScoredNode *items, size_t n, size_t k);
+
+/* Make room over a ScoredArray.  Which child is taken is as good as random, so
  * no branch hangs on it: a hole goes down to a leaf along the better children,
  * and the item that fills it up again, mostly not far (Wegener 1993).
  */

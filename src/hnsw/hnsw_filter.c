@@ -1,0 +1,182 @@
+/*
+ * hnsw_filter.c
+ *		Testing nodes against the conditions of a scan.
+ *
+ * Filter values lie on pages of their own by node number, and like codes they
+ * never change while their node can be reached: they are tested where they
+ * lie, without lock or pin, and what came out is dropped if the page has moved
+ * meanwhile (index/pagemem.h).
+ */
+#include "vecidx.h"
+
+#include "hnsw/hnsw_filter.h"
+
+/* Groups whose bits are kept: those of two million nodes, in 384 kB. */
+#define MAX_PLACES 32768
+
+/* Groups that tell the pass rate. */
+#define RATE_GROUPS 64
+
+void
+hnsw_filter_map_init(HnswFilterMap *map, HnswDiskStore *store, MemoryContext context)
+{
+	memset(map, 0, sizeof(*map));
+	map->store = store;
+	map->context = context;
+}
+
+static inline uint32
+groups_below(uint64 limit)
+{
+	return (uint32) ((limit + HNSW_FILTER_GROUP - 1) / HNSW_FILTER_GROUP);
+}
+
+void
+hnsw_filter_map_begin(HnswFilterMap *map, const VecidxFilter *filter)
+{
+	uint32		ngroups = groups_below(hnsw_node_limit(map->store->hnsw));
+	uint32		wanted = pg_nextpower2_32(Min(Max(ngroups, 1), MAX_PLACES));
+
+	if (wanted > map->nplaces)
+	{
+		if (map->nplaces > 0)
+		{
+			pfree(map->bits);
+			pfree(map->groups);
+		}
+		map->nplaces = 0;
+		map->bits = MemoryContextAlloc(map->context, sizeof(uint64) * wanted);
+		map->groups = MemoryContextAlloc(map->context, sizeof(uint32) * wanted);
+		map->nplaces = wanted;
+	}
+	memset(map->groups, 0, sizeof(uint32) * map->nplaces);
+	map->filter = filter;
+}
+
+/*
+ * Test nodes of one page, which stands at `page`: from row first of its chunk
+ * on, n of them.  Their bits go to masks, which begins with the node `shift`
+ * places before the first.
+ */
+static void
+test_rows(const HnswFilterMap *map, const char *page, uint32 first, uint32 n, uint64 *masks, uint32 shift)
+{
+	const uint8 *chunk = (const uint8 *) page + MAXALIGN(SizeOfPageHeaderData);
+	uint32		capacity = map->store->hnsw->filters_per_page;
+
+	for (uint32 i = 0; i < n;)
+	{
+		uint32		at = shift + i;
+		uint32		rows = Min(n - i, HNSW_FILTER_GROUP - at % HNSW_FILTER_GROUP);
+
+		masks[at / HNSW_FILTER_GROUP] |= vecidx_filter_test(map->filter, chunk, capacity, first + i, rows) << (at % HNSW_FILTER_GROUP);
+		i += rows;
+	}
+}
+
+/* The same under a lock.  A page that has no values yet has no nodes either. */
+static void
+test_rows_locked(const HnswFilterMap *map, PageSlot *slot, uint32 ordinal, uint32 first, uint32 n, uint64 *masks, uint32 shift)
+{
+	Relation	index = map->store->index;
+	Buffer		buffer = pagemem_pin(slot, index);
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	if (vecidx_page_problem(BufferGetPage(buffer), VECIDX_PAGE_FREE, HNSW_VERSION) != NULL)
+	{
+		vecidx_page_check(index, buffer, VECIDX_PAGE_FILTER, HNSW_VERSION);
+		if (VecidxPageGetOpaque(BufferGetPage(buffer))->ordinal != ordinal)
+			vecidx_corrupted(index, slot->block, -1, "page is in another page's place");
+		test_rows(map, BufferGetPage(buffer), first, n, masks, shift);
+	}
+	UnlockReleaseBuffer(buffer);
+}
+
+void
+hnsw_filter_range(HnswFilterMap *map, uint32 first, uint32 ngroups, uint64 *masks)
+{
+	HnswIndex  *hnsw = map->store->hnsw;
+	uint32		start = first * HNSW_FILTER_GROUP;
+	uint32		n = ngroups * HNSW_FILTER_GROUP;
+	BufferTag	tag;
+	uint32		rows;
+
+	Assert(ngroups <= HNSW_FILTER_RANGE);
+	vecidx_init_tag(&tag, &vecidx_locator(map->store->index), MAIN_FORKNUM, 0);
+	memset(masks, 0, sizeof(uint64) * ngroups);
+	for (uint32 done = 0; done < n; done += rows)
+	{
+		uint32		ordinal = divide(start + done, hnsw->by_filter_page);
+		uint32		row = start + done - ordinal * hnsw->filters_per_page;
+		uint64		seen[HNSW_FILTER_RANGE];
+		uint32		at = done / HNSW_FILTER_GROUP;
+		uint32		shift = done % HNSW_FILTER_GROUP;
+		PageSlot   *slot;
+		char	   *page;
+
+		rows = Min(n - done, hnsw->filters_per_page - row);
+		if (unlikely(ordinal >= hnsw->filter_memory.n))
+			return;				/* numbers beyond the last node */
+		slot = &hnsw->filter_memory.slots[ordinal];
+		page = pagemem_peek(slot, &tag);
+		if (likely(page != NULL))
+		{
+			uint32		words = (shift + rows + HNSW_FILTER_GROUP - 1) / HNSW_FILTER_GROUP;
+
+			memset(seen, 0, sizeof(uint64) * words);
+			test_rows(map, page, row, rows, seen, shift);
+			pg_read_barrier();
+			if (likely(pagemem_unmoved(slot, &tag)))
+			{
+				pgBufferUsage.shared_blks_hit++;
+				for (uint32 i = 0; i < words; i++)
+					masks[at + i] |= seen[i];
+				continue;
+			}
+		}
+		test_rows_locked(map, slot, ordinal, row, rows, masks + at, shift);
+	}
+}
+
+uint64
+hnsw_filter_map_test(HnswFilterMap *map, uint32 group)
+{
+	uint32		place = group & (map->nplaces - 1);
+
+	hnsw_filter_range(map, group, 1, &map->bits[place]);
+	map->groups[place] = group + 1;
+	return map->bits[place];
+}
+
+int
+hnsw_filter_split(HnswFilterMap *map, uint32 *nodes, int n)
+{
+	uint32		rejected[HNSW_MAX_LINKS_ANY];
+	int			npass = 0;
+	int			nrejected = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		uint32		node = nodes[i];
+		int			passes = hnsw_filter_passes(map, node);
+
+		nodes[npass] = node;
+		rejected[nrejected] = node;
+		npass += passes;
+		nrejected += !passes;
+	}
+	memcpy(nodes + npass, rejected, sizeof(uint32) * nrejected);
+	return npass;
+}
+
+double
+hnsw_filter_rate(HnswFilterMap *map)
+{
+	uint32		ngroups = groups_below(hnsw_node_limit(map->store->hnsw));
+	uint32		n = Min(ngroups, RATE_GROUPS);
+	uint64		passed = 0;
+
+	for (uint32 i = 0; i < n; i++)
+		passed += pg_popcount64(hnsw_filter_map_test(map, (uint32) ((uint64) ngroups * i / n)));
+	return n == 0 ? 0 : (double) passed / ((double) n * HNSW_FILTER_GROUP);
+}

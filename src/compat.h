@@ -89,6 +89,47 @@ typedef RelFileNode VecidxLocator;
 #define vecidx_disable_path(path) ((void) (path))
 #endif
 
+/* Which way a pathkey goes; and the members of an equivalence class, those of child relations too. */
+#include "nodes/pathnodes.h"
+#if PG_VERSION_NUM >= 180000
+#include "optimizer/paths.h"
+#define VECIDX_ASCENDING COMPARE_LT
+#define VECIDX_DESCENDING COMPARE_GT
+#define vecidx_direction(pathkey) ((pathkey)->pk_cmptype)
+
+typedef EquivalenceMemberIterator VecidxMemberIterator;
+
+#define vecidx_members_begin(it, eclass, relids) setup_eclass_member_iterator((it), (eclass), (relids))
+#define vecidx_members_next(it) eclass_member_iterator_next(it)
+#else
+#define VECIDX_ASCENDING BTLessStrategyNumber
+#define VECIDX_DESCENDING BTGreaterStrategyNumber
+#define vecidx_direction(pathkey) ((pathkey)->pk_strategy)
+
+typedef struct VecidxMemberIterator
+{
+	const List *members;
+	int			next;
+} VecidxMemberIterator;
+
+#define vecidx_members_begin(it, eclass, relids) \
+	((void) (relids), (it)->members = (eclass)->ec_members, (it)->next = 0)
+
+static inline EquivalenceMember *
+vecidx_members_next(VecidxMemberIterator *it)
+{
+	if (it->next >= list_length(it->members))
+		return NULL;
+	return (EquivalenceMember *) list_nth(it->members, it->next++);
+}
+#endif
+
+/* From 17 on the planner keeps which columns are NOT NULL; in 18 that can be declared and not yet true. */
+#define VECIDX_HAS_NOTNULLATTNUMS (PG_VERSION_NUM >= 170000)
+
+/* From 17 on the planner itself takes an index for the first of several ORDER BY keys. */
+#define VECIDX_PLANS_PREFIX (PG_VERSION_NUM >= 170000)
+
 /*
  * Versions whose generic_redo() is known to read what index/wal.c writes: a
  * block's data are fragments of offset, length and bytes, and the space between

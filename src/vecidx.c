@@ -7,6 +7,7 @@
 #include "fmgr.h"
 #include "hnsw/hnsw.h"
 #include "ivf/ivf.h"
+#include "plan/order.h"
 #include "replace_vector.h"
 #include "utils/guc.h"
 
@@ -41,5 +42,6 @@ _PG_init(void)
 	vecidx_guc_init();
 	hnsw_init();
 	ivf_init();
+	vecidx_order_init();
 	vecidx_replace_vector_init();
 }

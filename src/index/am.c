@@ -38,3 +38,11 @@ vecidx_am_routine(void)
 	am->amvalidate = vecidx_validate;
 	return am;
 }
+
+bool
+vecidx_is_our_am(Oid am)
+{
+	IndexAmRoutine *routine = GetIndexAmRoutineByAmId(am, true);
+
+	return routine != NULL && routine->amvalidate == vecidx_validate;
+}

@@ -16,4 +16,7 @@
  */
 extern IndexAmRoutine *vecidx_am_routine(void);
 
+/* Whether an access method is one of these. */
+extern bool vecidx_is_our_am(Oid am);
+
 #endif							/* VECIDX_AM_H */

@@ -125,6 +125,9 @@ SELECT form, (shapes_try(form)).* FROM unnest(ARRAY[
 	'(SELECT id, 1 - (v <=> q) AS s FROM t WHERE category = 1 UNION ALL SELECT id, 1 - (v <=> q) FROM t WHERE category = 2) ORDER BY s DESC LIMIT 10',
 	'SELECT DISTINCT ON (category) category, id FROM t ORDER BY category, v <=> q',
 	'SELECT a.id, b.id AS b FROM t a JOIN t b ON b.id = a.id + 1 ORDER BY 1 - (a.v <=> q) DESC LIMIT 10']) form;
+-- the farthest: no index goes backwards, but the opposite vector is a vector too
+SELECT form, (shapes_try('SELECT id FROM t ORDER BY ' || form || ' LIMIT 10')).* FROM unnest(ARRAY['v <=> q DESC', 'v <=> (q * -1)', 'v <#> q DESC', 'v <#> (q * -1)']) form;
+SELECT shapes_rows('SELECT id FROM t ORDER BY v <=> q DESC LIMIT 10') = shapes_rows('SELECT id FROM t ORDER BY v <=> (q * -1) LIMIT 10') AS same;
 -- a table whose rows an outer join fills up with NULLs
 SELECT (shapes_try('SELECT a.id, b.id AS b FROM t a LEFT JOIN t b ON b.id = a.id + 1400 ORDER BY 1 - (b.v <=> q) DESC, a.id LIMIT 10')).rows;
 
@@ -198,6 +201,11 @@ CREATE INDEX ON small USING hnsw (v vector_cosine_ops);
 ANALYZE small;
 SELECT shapes_plan('SELECT id FROM small ORDER BY 1 - (v <=> shapes_vec(77, 16)) DESC NULLS LAST LIMIT 5'), shapes_plan('SELECT id FROM t ORDER BY 1 - (v <=> shapes_vec(77, 16)) DESC LIMIT 5');
 DROP TABLE small;
+-- in a new session, whose first query it is
+\c -
+EXPLAIN (COSTS OFF) SELECT s.id FROM t a, LATERAL (SELECT id FROM t ORDER BY 1 - (v <=> a.v) DESC LIMIT 5) s WHERE a.id = 1;
+SET hnsw.ef_search = 400;
+SET max_parallel_workers_per_gather = 0;
 -- as dear as the plain order
 CREATE FUNCTION shapes_cost(query text) RETURNS numeric LANGUAGE plpgsql AS $$
 DECLARE

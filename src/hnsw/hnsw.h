@@ -68,6 +68,7 @@ struct HnswStore
 {
 	const Quantizer *quantizer;
 	int			m;
+	bool		has_twins;		/* nodes may have equal codes: filter values tell them apart */
 
 	/* Copy a node's links on a level (empty where it does not reach it); returns its state. */
 	int			(*get_links) (HnswStore *store, uint32 node, int level, HnswLinks *links);
@@ -236,6 +237,38 @@ hnsw_links_orphans(const HnswStore *store)
  * their lists say, so that a search can find it.
  */
 extern void hnsw_link_orphan(HnswSelect *select, HnswStore *store, uint32 node);
+
+/* ---- Nodes with equal codes (hnsw_twins.c) ---- */
+
+/* Places of a list of at most max links that twins may take. */
+static inline int
+hnsw_twin_places(int max)
+{
+	return Max(max / 4, 1);
+}
+
+/*
+ * Take those that are twins of a node out of candidates for its links (sorted;
+ * self is what the distance of its own code would be): they go to twins[], room for n.
+ * Returns how many candidates are left.
+ */
+extern int	hnsw_twins_apart(const HnswStore *store, Candidate *candidates, int n, float self,
+							 uint32 *twins, int *ntwins);
+
+/* Put n of a node's twins into its list, which has room for them; salt chooses which. */
+extern void hnsw_twins_link(HnswLinks *links, const uint32 *twins, int ntwins, int n, uint32 salt);
+
+/*
+ * Offer a twin to a node's list: as hnsw_links_offer().  dist: of the links
+ * that only fill up, from the node, by their places in the list.
+ */
+extern bool hnsw_twin_offer(HnswLinks *links, int max, uint32 node, float self, const float *dist);
+
+/*
+ * Put a node that nothing links to between two of its twins, the first of them
+ * in its list, own; query is of its code.  False if there are no such two.
+ */
+extern bool hnsw_twin_between(HnswStore *store, const QuantQuery *query, uint32 node, const HnswLinks *own);
 
 /* The level of a node, a function of the seed and its number. */
 extern int	hnsw_random_level(uint64 seed, uint32 node, int m);
@@ -508,6 +541,7 @@ typedef struct HnswInserter
 	CandidateArray sorted;
 	ScoredNode *carried;		/* entries of the next level */
 	HnswLinks  *links;			/* HNSW_LEVEL_LIMIT + 1 levels */
+	uint32	   *twins;			/* room for ef_construction */
 } HnswInserter;
 
 extern void hnsw_inserter_init(HnswInserter *inserter, HnswStore *store, int ef_construction,

@@ -1655,6 +1655,7 @@ hnsw_disk_store_init(HnswDiskStore *store, Relation index, HnswIndex *hnsw,
 {
 	store->store.quantizer = &hnsw->quantizer;
 	store->store.m = hnsw->m;
+	store->store.has_twins = hnsw->filters != NULL;
 	store->store.get_links = disk_get_links;
 	store->store.neighbours = disk_neighbours;
 	store->store.prefetch_links = disk_prefetch_links;

@@ -517,6 +517,7 @@ hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, int max, uin
 	bool		kept[HNSW_MAX_LINKS_ANY + 1];
 	int			drop = -1;
 	int			out = 0;
+	float		self = 0;
 
 	for (int i = 0; i < n; i++)
 		if (links->nodes[i] == node)
@@ -531,6 +532,19 @@ hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, int max, uin
 		kept[i] = i <= links->nkept;
 	}
 	query_from_node(select, base, select->base);
+	if (store->has_twins)
+	{
+		uint32		two[2] = {base, node};
+		float		both[2];
+
+		hnsw_score(store, select->base, two, 2, both, NULL);
+		self = both[0];
+		if (both[1] == self)
+		{
+			hnsw_score(store, select->base, links->nodes + links->nkept, n - links->nkept, dist + links->nkept, NULL);
+			return hnsw_twin_offer(links, max, node, self, dist);
+		}
+	}
 	hnsw_score(store, select->base, nodes, links->nkept + 1, dist, NULL);
 
 	/*
@@ -577,9 +591,11 @@ hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, int max, uin
 					   dist + 1 + links->nkept, NULL);
 		for (int i = 0; i <= n; i++)
 		{
-			if (drop < 0 ||
-				(kept[drop] && !kept[i]) ||
-				(kept[drop] == kept[i] && dist[i] > dist[drop]))
+			bool		twin = store->has_twins && dist[i] == self;
+
+			if (drop < 0 || (!twin &&
+				((kept[drop] && !kept[i]) ||
+				(kept[drop] == kept[i] && dist[i] > dist[drop]))))
 				drop = i;
 		}
 		if (drop == 0)
@@ -667,11 +683,21 @@ hnsw_link_orphan(HnswSelect *select, HnswStore *store, uint32 node)
 	HnswLinks	own;
 	int			linked = 0;
 
-	if (!hnsw_links_orphans(store))
+	if (!hnsw_links_orphans(store) && !store->has_twins)
 		return;
 	(void) store->get_links(store, node, 0, &own);
 	for (int i = 0; i < own.n; i++)
 		linked += hnsw_link_back(select, store, own.nodes[i], node, 0);
+
+	if (linked == 0 && store->has_twins)
+	{
+		query_from_node(select, node, select->query);
+		select->offered = node;
+		if (hnsw_twin_between(store, select->query, node, &own))
+			return;
+	}
+	if (!hnsw_links_orphans(store))
+		return;
 
 	/* all refused: one gives up the last link that only fills up */
 	for (int i = 0; linked == 0 && i < own.n; i++)

@@ -33,6 +33,7 @@ hnsw_inserter_init(HnswInserter *inserter, HnswStore *store, int ef_construction
 	candidates_init(&inserter->sorted, context);
 	inserter->carried = MemoryContextAlloc(context, sizeof(ScoredNode) * ef_construction);
 	inserter->links = MemoryContextAlloc(context, sizeof(HnswLinks) * (HNSW_LEVEL_LIMIT + 1));
+	inserter->twins = MemoryContextAlloc(context, sizeof(uint32) * ef_construction);
 }
 
 /*
@@ -160,6 +161,25 @@ create_first(HnswInserter *inserter, ItemPointer tid, int level)
 										inserter->links, true) != HNSW_INVALID_NODE;
 }
 
+/* The new node's links on a level, out of n sorted candidates. */
+static void
+select_links(HnswInserter *inserter, int n, int level, uint32 salt)
+{
+	HnswStore  *store = inserter->store;
+	HnswLinks  *links = &inserter->links[level];
+	int			max = HNSW_MAX_LINKS(store->m, level);
+	int			ntwins = 0;
+	int			take;
+
+	if (store->has_twins)
+		n = hnsw_twins_apart(store, inserter->sorted.items, n, own_distance(inserter), inserter->twins, &ntwins);
+	take = Min(ntwins, hnsw_twin_places(max));
+	links->n = links->nkept = 0;
+	hnsw_select(&inserter->select, inserter->sorted.items, n, max - take, links);
+	if (take > 0)
+		hnsw_twins_link(links, inserter->twins, ntwins, take, salt);
+}
+
 bool
 hnsw_inserter_add(HnswInserter *inserter, const void *vector, const uint8 *values, ItemPointer tid, bool unchanged)
 {
@@ -229,9 +249,7 @@ retry:
 		}
 		if (l == 0 && add_to_equal(inserter, n, tid))
 			return false;
-		inserter->links[l].n = inserter->links[l].nkept = 0;
-		hnsw_select(&inserter->select, inserter->sorted.items, n,
-					HNSW_MAX_LINKS(store->m, l), &inserter->links[l]);
+		select_links(inserter, n, l, ItemPointerGetOffsetNumberNoCheck(tid));
 		if (l > 0)
 		{
 			nentries = search->results.n;

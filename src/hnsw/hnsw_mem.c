@@ -451,6 +451,7 @@ init_store(HnswMemStore *store, const Quantizer *quantizer, int m, Size values_s
 	store->store.replace_links = mem_replace_links;
 	store->node_size = HNSW_MEM_NODE_SIZE(m);
 	store->values_size = values_size;
+	store->store.has_twins = values_size > 0;
 	store->wide = hnsw_is_wide(quantizer->kind, quantizer->metric, quantizer->dim);
 	store->code_stride = store->wide ? sizeof(uint64) : code_stride(quantizer, m);
 }

@@ -11,11 +11,11 @@
 #include "vecidx.h"
 
 #include "access/skey.h"
-#include "common/int.h"
 #include "index/filter.h"
 #include "index/filter_type.h"
 #include "index/opclass.h"
 #include "port/pg_bitutils.h"
+#include "simd/simd.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -61,6 +61,7 @@ typedef struct FilterTest
 struct VecidxFilter
 {
 	const VecidxFilterLayout *layout;
+	const SimdKernels *simd;
 	MemoryContext values;		/* what tests point to; emptied at a rescan */
 	bool		recheck;
 	int			ntests;
@@ -563,6 +564,7 @@ vecidx_filter_prepare(VecidxFilter *former, const VecidxFilterLayout *layout, co
 	else
 		MemoryContextReset(filter->values);
 	filter->layout = layout;
+	filter->simd = simd_get();
 	filter->recheck = false;
 	filter->ntests = 0;
 
@@ -622,36 +624,21 @@ in_ranges(const FilterTest *test, uint64 code)
 	return low < test->nranges && test->ranges[low].low <= code;
 }
 
-#define RANGE_LOOP(Code) \
-	do { \
-		const Code *c = (const Code *) codes; \
-		Code		low = range->low; \
-		Code		width = range->high - range->low; \
-		for (uint32 i = 0; i < n; i++) \
-			result |= (uint64) ((Code) (c[i] - low) <= width) << i; \
-	} while (0)
-
 /* Which of n codes lie in a range. */
-static uint64
-range_mask(const uint8 *codes, int width, uint32 n, const FilterRange *range)
+static inline uint64
+range_mask(const SimdKernels *simd, const uint8 *codes, int width, uint32 n, const FilterRange *range)
 {
-	uint64		result = 0;
-
 	switch (width)
 	{
 		case 1:
-			RANGE_LOOP(uint8);
-			break;
+			return simd->range_u8(codes, n, range->low, range->high);
 		case 2:
-			RANGE_LOOP(uint16);
-			break;
+			return simd->range_u16(codes, n, range->low, range->high);
 		case 4:
-			RANGE_LOOP(uint32);
-			break;
+			return simd->range_u32(codes, n, range->low, range->high);
 		default:
-			RANGE_LOOP(uint64);
+			return simd->range_u64(codes, n, range->low, range->high);
 	}
-	return result;
 }
 
 /* Of the rows in mask, those whose signature includes one of some. */
@@ -678,7 +665,7 @@ signature_mask(const FilterSignatures *condition, const uint8 *codes, uint64 mas
 
 /* Of the rows in mask, those whose code passes; codes are those of n rows. */
 static uint64
-test_codes(const FilterTest *test, const uint8 *codes, uint32 n, uint64 mask)
+test_codes(const SimdKernels *simd, const FilterTest *test, const uint8 *codes, uint32 n, uint64 mask)
 {
 	int			width = test->column->width;
 	uint64		result = 0;
@@ -691,14 +678,14 @@ test_codes(const FilterTest *test, const uint8 *codes, uint32 n, uint64 mask)
 	if (test->nranges <= FEW_RANGES)
 	{
 		for (int i = 0; i < test->nranges; i++)
-			result |= range_mask(codes, width, n, &test->ranges[i]);
+			result |= range_mask(simd, codes, width, n, &test->ranges[i]);
 		return result & mask;
 	}
 
 	{
 		FilterRange whole = {test->ranges[0].low, test->ranges[test->nranges - 1].high};
 
-		mask &= range_mask(codes, width, n, &whole);
+		mask &= range_mask(simd, codes, width, n, &whole);
 	}
 	for (; mask != 0; mask &= mask - 1)
 	{
@@ -736,7 +723,7 @@ vecidx_filter_test(const VecidxFilter *filter, const uint8 *chunk, uint32 capaci
 		if (test->must_be_null)
 			mask &= nulls;
 		else
-			mask = test_codes(test, chunk + code_offset(test->column, capacity, first), n, mask & ~nulls);
+			mask = test_codes(filter->simd, test, chunk + code_offset(test->column, capacity, first), n, mask & ~nulls);
 	}
 	return mask;
 }
@@ -753,7 +740,7 @@ vecidx_filter_test_row(const VecidxFilter *filter, const uint8 *chunk, uint32 ca
 
 		if (null != test->must_be_null)
 			return false;
-		if (!null && test_codes(test, chunk + code_offset(test->column, capacity, i), 1, 1) == 0)
+		if (!null && test_codes(filter->simd, test, chunk + code_offset(test->column, capacity, i), 1, 1) == 0)
 			return false;
 	}
 	return true;

@@ -205,6 +205,16 @@ typedef struct SimdKernels
 	void		(*best_column_f32) (const float *vecs, int nvecs, int n, const float *table, int width,
 									const float *add, uint8_t *best);
 
+	/*
+	 * Which of n codes, at most 64, of 8, 16, 32 or 64 bits are at least low
+	 * and at most high (low <= high, both of the codes' width): bit i for code
+	 * i, zeros above.  Codes are aligned to their width; nothing past the last is read.
+	 */
+	uint64_t	(*range_u8) (const void *codes, int n, uint64_t low, uint64_t high);
+	uint64_t	(*range_u16) (const void *codes, int n, uint64_t low, uint64_t high);
+	uint64_t	(*range_u32) (const void *codes, int n, uint64_t low, uint64_t high);
+	uint64_t	(*range_u64) (const void *codes, int n, uint64_t low, uint64_t high);
+
 	SimdBitKernels bits;
 } SimdKernels;
 

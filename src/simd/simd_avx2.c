@@ -274,6 +274,51 @@ vb_total(simde__m256i sums)
 	return (parts[0] + parts[1]) + (parts[2] + parts[3]);
 }
 
+#define RANGE_HAS_64
+#define vr_set8(x) simde_mm256_set1_epi8((int8_t) (x))
+#define vr_set16(x) simde_mm256_set1_epi16((int16_t) (x))
+#define vr_set32(x) simde_mm256_set1_epi32((int32_t) (x))
+#define vr_set64(x) simde_mm256_set1_epi64x((int64_t) (x))
+
+SIMD_INLINE uint32_t
+vr_within8(simde__m256i v, simde__m256i low, simde__m256i span)
+{
+	simde__m256i x = simde_mm256_sub_epi8(v, low);
+
+	return (uint32_t) simde_mm256_movemask_epi8(simde_mm256_cmpeq_epi8(simde_mm256_min_epu8(x, span), x));
+}
+
+/* narrowed to bytes, which each half does by itself: eight bits in the lowest byte, eight in the third */
+SIMD_INLINE uint32_t
+vr_within16(simde__m256i v, simde__m256i low, simde__m256i span)
+{
+	simde__m256i x = simde_mm256_sub_epi16(v, low);
+	simde__m256i is = simde_mm256_cmpeq_epi16(simde_mm256_min_epu16(x, span), x);
+	uint32_t	mask = (uint32_t) simde_mm256_movemask_epi8(simde_mm256_packs_epi16(is, simde_mm256_setzero_si256()));
+
+	return (mask & 0xff) | (mask >> 8 & 0xff00);
+}
+
+SIMD_INLINE uint32_t
+vr_within32(simde__m256i v, simde__m256i low, simde__m256i span)
+{
+	simde__m256i x = simde_mm256_sub_epi32(v, low);
+	simde__m256i is = simde_mm256_cmpeq_epi32(simde_mm256_min_epu32(x, span), x);
+
+	return (uint32_t) simde_mm256_movemask_ps(simde_mm256_castsi256_ps(is));
+}
+
+/* there is a signed comparison only */
+SIMD_INLINE uint32_t
+vr_within64(simde__m256i v, simde__m256i low, simde__m256i span)
+{
+	simde__m256i sign = simde_mm256_set1_epi64x(INT64_MIN);
+	simde__m256i x = simde_mm256_xor_si256(simde_mm256_sub_epi64(v, low), sign);
+	simde__m256i above = simde_mm256_cmpgt_epi64(x, simde_mm256_xor_si256(span, sign));
+
+	return (uint32_t) simde_mm256_movemask_pd(simde_mm256_castsi256_pd(above)) ^ 0xf;
+}
+
 #include "simd/simd_impl.h"
 
 const SimdKernels *const simd_table_avx2 = &kernels;

@@ -245,6 +245,20 @@ vb_count(__m512i v)
 						   _mm512_setzero_si512());
 }
 
+#define RANGE_HAS_64
+#define vr_set8(x) _mm512_set1_epi8((char) (x))
+#define vr_set16(x) _mm512_set1_epi16((short) (x))
+#define vr_set32(x) _mm512_set1_epi32((int) (x))
+#define vr_set64(x) _mm512_set1_epi64((long long) (x))
+#define vr_within8(v, low, span) _mm512_cmple_epu8_mask(_mm512_sub_epi8(v, low), span)
+#define vr_within16(v, low, span) _mm512_cmple_epu16_mask(_mm512_sub_epi16(v, low), span)
+#define vr_within32(v, low, span) _mm512_cmple_epu32_mask(_mm512_sub_epi32(v, low), span)
+#define vr_within64(v, low, span) _mm512_cmple_epu64_mask(_mm512_sub_epi64(v, low), span)
+#define vr_part8(p, k) _mm512_maskz_loadu_epi8((UINT64_C(1) << (k)) - 1, p)
+#define vr_part16(p, k) _mm512_maskz_loadu_epi16((__mmask32) ((1u << (k)) - 1), p)
+#define vr_part32(p, k) _mm512_maskz_loadu_epi32((__mmask16) ((1u << (k)) - 1), p)
+#define vr_part64(p, k) _mm512_maskz_loadu_epi64((__mmask8) ((1u << (k)) - 1), p)
+
 #include "simd/simd_impl.h"
 
 const SimdKernels *const simd_table_avx512 = &kernels;

@@ -332,6 +332,39 @@ vb_total(simde__m128i sums)
 	return parts[0] + parts[1];
 }
 
+#define vr_set8(x) simde_mm_set1_epi8((int8_t) (x))
+#define vr_set16(x) simde_mm_set1_epi16((int16_t) (x))
+#define vr_set32(x) simde_mm_set1_epi32((int32_t) (x))
+
+SIMD_INLINE uint32_t
+vr_within8(simde__m128i v, simde__m128i low, simde__m128i span)
+{
+	simde__m128i x = simde_mm_sub_epi8(v, low);
+
+	return (uint32_t) simde_mm_movemask_epi8(simde_mm_cmpeq_epi8(simde_mm_min_epu8(x, span), x));
+}
+
+/* what exceeds the span is more than zero when that is taken off */
+SIMD_INLINE uint32_t
+vr_within16(simde__m128i v, simde__m128i low, simde__m128i span)
+{
+	simde__m128i excess = simde_mm_subs_epu16(simde_mm_sub_epi16(v, low), span);
+	simde__m128i is = simde_mm_cmpeq_epi16(excess, simde_mm_setzero_si128());
+
+	return (uint32_t) simde_mm_movemask_epi8(simde_mm_packs_epi16(is, simde_mm_setzero_si128()));
+}
+
+/* there is a signed comparison only */
+SIMD_INLINE uint32_t
+vr_within32(simde__m128i v, simde__m128i low, simde__m128i span)
+{
+	simde__m128i sign = simde_mm_set1_epi32(INT32_MIN);
+	simde__m128i x = simde_mm_xor_si128(simde_mm_sub_epi32(v, low), sign);
+	simde__m128i above = simde_mm_cmpgt_epi32(x, simde_mm_xor_si128(span, sign));
+
+	return (uint32_t) simde_mm_movemask_ps(simde_mm_castsi128_ps(above)) ^ 0xf;
+}
+
 #include "simd/simd_impl.h"
 
 const SimdKernels *const simd_table_baseline = &kernels;

@@ -51,7 +51,7 @@
  *	lv_add_to(out, all, odd)	adds to out[0..16) the sums of all parts, from
  *						those of 16 bits and those of odd bytes alone
  *
- * Bits: those of bits_impl.h.
+ * Bits: those of bits_impl.h.  Ranges: those of range_impl.h.
  */
 #include "simd/simd_tables.h"
 
@@ -893,6 +893,7 @@ KERNEL(best_column_f32) (const float *vecs, int nvecs, int n, const float *table
 }
 
 #include "simd/bits_impl.h"
+#include "simd/range_impl.h"
 #include "simd/pack_impl.h"
 
 static const SimdKernels kernels = {
@@ -925,5 +926,9 @@ static const SimdKernels kernels = {
 	.fht_f32 = KERNEL(fht_f32),
 	.columns_f32 = KERNEL(columns_f32),
 	.best_column_f32 = KERNEL(best_column_f32),
+	.range_u8 = KERNEL(range_u8),
+	.range_u16 = KERNEL(range_u16),
+	.range_u32 = KERNEL(range_u32),
+	.range_u64 = KERNEL(range_u64),
 	.bits = {KERNEL(bits_hamming), KERNEL(bits_overlap)},
 };

@@ -391,6 +391,23 @@ bits_overlap_scalar(const uint8_t *a, const uint8_t *b, size_t nbytes, uint64_t 
 	}
 }
 
+#define RANGE_KERNEL(bits_) \
+static uint64_t \
+range_u##bits_##_scalar(const void *codes, int n, uint64_t low, uint64_t high) \
+{ \
+	const uint##bits_##_t *c = codes; \
+	uint64_t	result = 0; \
+\
+	for (int i = 0; i < n; i++) \
+		result |= (uint64_t) (c[i] >= low && c[i] <= high) << i; \
+	return result; \
+}
+
+RANGE_KERNEL(8)
+RANGE_KERNEL(16)
+RANGE_KERNEL(32)
+RANGE_KERNEL(64)
+
 static const SimdKernels kernels = {
 	.level = SIMD_SCALAR,
 	.name = "scalar",
@@ -421,6 +438,10 @@ static const SimdKernels kernels = {
 	.fht_f32 = fht_f32_scalar,
 	.columns_f32 = columns_f32_scalar,
 	.best_column_f32 = best_column_f32_scalar,
+	.range_u8 = range_u8_scalar,
+	.range_u16 = range_u16_scalar,
+	.range_u32 = range_u32_scalar,
+	.range_u64 = range_u64_scalar,
 	.bits = {bits_hamming_scalar, bits_overlap_scalar},
 };
 

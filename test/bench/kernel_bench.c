@@ -309,6 +309,36 @@ time_fht(const SimdKernels *k, int n)
 	return best;
 }
 
+/* 4096 codes, of which half lie in the range, 64 a call: they stay in the nearest cache. */
+static double
+time_range(uint64_t (*range) (const void *, int, uint64_t, uint64_t), int bytes)
+{
+	const int	n = 4096;
+	uint64_t	max = UINT64_MAX >> (64 - 8 * bytes);
+	double		best = 1e30;
+
+	for (int round = 0; round < ROUNDS; round++)
+	{
+		double		start = now_ns();
+		double		end;
+		long		times = 0;
+
+		do
+		{
+			uint64_t	any = 0;
+
+			for (int i = 0; i < n; i += 64)
+				any ^= range(arena + (size_t) i * (size_t) bytes, 64, max / 4, max / 4 * 3);
+			sink_s32 = (int32_t) any;
+			times++;
+			end = now_ns();
+		} while (end - start < ROUND_NS);
+		if ((end - start) / (double) times / n < best)
+			best = (end - start) / (double) times / n;
+	}
+	return best;
+}
+
 /* With an argument: only kernels whose name contains it. */
 int
 main(int argc, char **argv)
@@ -365,6 +395,19 @@ main(int argc, char **argv)
 		}
 	}
 
+	if (argc < 2 || strcmp(argv[1], "range") == 0)
+	{
+		printf("\nns per code, hot: range_u8, u16, u32, u64\n");
+		for (int level = 0; level < SIMD_NLEVELS; level++)
+		{
+			const SimdKernels *k = simd_kernels_for((SimdLevel) level);
+
+			if (k != NULL)
+				printf("%-9s %8.3f %8.3f %8.3f %8.3f\n", k->name,
+					   time_range(k->range_u8, 1), time_range(k->range_u16, 2),
+					   time_range(k->range_u32, 4), time_range(k->range_u64, 8));
+		}
+	}
 	if (argc > 1)
 		return 0;
 	printf("\nns per fht_f32, hot: n = 128, 1024, 2048, 16384\n");

@@ -857,6 +857,77 @@ check_choice(void)
 	CHECK(simd_get() == simd_kernels_for(best), "not the best level again");
 }
 
+/*----------
+ * Ranges
+ *----------
+ */
+typedef uint64_t (*RangeKernel) (const void *codes, int n, uint64_t low, uint64_t high);
+
+static uint64_t
+code_of(const uint8_t *codes, int bytes, int i)
+{
+	uint64_t	code = 0;
+
+	for (int j = 0; j < bytes; j++)
+		memcpy((uint8_t *) &code + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 8 - bytes : 0) + j,
+			   codes + i * bytes + j, 1);
+	return code;
+}
+
+/* every number of codes at the fence; ranges between two of them, of one, of all, at both ends */
+static void
+check_ranges(const SimdKernels *k)
+{
+	const RangeKernel kernels[4] = {k->range_u8, k->range_u16, k->range_u32, k->range_u64};
+
+	for (int w = 0; w < 4; w++)
+	{
+		int			bytes = 1 << w;
+		uint64_t	max = UINT64_MAX >> (64 - 8 * bytes);
+		int			wrong = 0;
+		int			last_wrong = -1;
+
+		for (int n = 0; n <= 64; n++)
+			for (int kind = 0; kind < 40; kind++)
+			{
+				uint8_t    *codes = guard_at(&guards[0], (size_t) (n * bytes));
+				uint64_t	low;
+				uint64_t	high;
+				uint64_t	want = 0;
+
+				fill_bytes(codes, n * bytes);
+				for (int i = 0; i < n; i++)
+					if (check_random(&seed) % 8 == 0)
+						memset(codes + i * bytes, check_random(&seed) % 2 ? 0xff : 0, (size_t) bytes);
+				low = n > 0 && kind % 4 != 0 ? code_of(codes, bytes, (int) (check_random(&seed) % (uint64_t) n)) : 0;
+				high = kind % 4 == 1 ? low :
+					n > 0 && kind % 4 != 2 ? code_of(codes, bytes, (int) (check_random(&seed) % (uint64_t) n)) : max;
+				if (kind == 0)
+					high = max;
+				if (low > high)
+				{
+					uint64_t	other = low;
+
+					low = high;
+					high = other;
+				}
+				for (int i = 0; i < n; i++)
+				{
+					uint64_t	code = code_of(codes, bytes, i);
+
+					if (code >= low && code <= high)
+						want |= UINT64_C(1) << i;
+				}
+				if (kernels[w] (codes, n, low, high) != want)
+				{
+					wrong++;
+					last_wrong = n;
+				}
+			}
+		CHECK(wrong == 0, "%s: range_u%d: %d wrong, at last of %d codes", k->name, 8 * bytes, wrong, last_wrong);
+	}
+}
+
 int
 main(void)
 {
@@ -896,6 +967,7 @@ main(void)
 			check_u8s16(k);
 			check_blocks(k);
 			check_pack(k);
+			check_ranges(k);
 			check_residuals(k);
 			check_l1_codes(k, 8);
 			check_l1_codes(k, 4);

@@ -38,6 +38,23 @@ radius_selectivity(PlannerInfo *root, IndexPath *path)
 	return result;
 }
 
+/* WHERE embedding IS NULL */
+static bool
+wants_null_vectors(IndexPath *path)
+{
+	ListCell   *cell;
+
+	foreach(cell, path->indexclauses)
+	{
+		IndexClause *condition = lfirst_node(IndexClause, cell);
+		NullTest   *test = (NullTest *) condition->rinfo->clause;
+
+		if (condition->indexcol == 0 && IsA(test, NullTest) && test->nulltesttype == IS_NULL)
+			return true;
+	}
+	return false;
+}
+
 void
 vecidx_cost(PlannerInfo *root, IndexPath *path, double loop_count, const VecidxEffort *effort,
 			Cost *startup, Cost *total, Selectivity *selectivity, double *correlation,
@@ -53,7 +70,7 @@ vecidx_cost(PlannerInfo *root, IndexPath *path, double loop_count, const VecidxE
 	double		row_pages;
 	Cost		cpu;
 
-	if (path->indexorderbys == NIL)
+	if (path->indexorderbys == NIL || wants_null_vectors(path))
 	{
 		/* rows without a vector are not in the index: it answers nothing else */
 		vecidx_disable_path(&path->path);

@@ -131,7 +131,8 @@ extern bool vecidx_filter_test_row(const VecidxFilter *filter, const uint8 *chun
 
 /*
  * Add to a path, which is ordered by distance, those conditions on filter
- * columns that the planner leaves out of ordered paths (IN and = ANY before version 17).
+ * columns that the planner leaves out: IN and = ANY in ordered paths (before
+ * version 17), boolean columns as conditions (in 15).
  * For the cost estimate, as with vecidx_radius_conditions().
  */
 extern void vecidx_filter_conditions(PlannerInfo *root, IndexPath *path);

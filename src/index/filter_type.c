@@ -317,6 +317,16 @@ place_converted(VecidxFilterPlace *place, int64 timestamp, int overflow)
 }
 
 static void
+time_place(const VecidxFilterColumn *column, StrategyNumber strategy, Oid subtype, Datum argument,
+		   VecidxFilterPlace *place)
+{
+	(void) column;
+	(void) strategy;
+	(void) subtype;
+	place_timestamp(place, DatumGetTimeADT(argument));
+}
+
+static void
 timestamp_place(const VecidxFilterColumn *column, StrategyNumber strategy, Oid subtype, Datum argument,
 				VecidxFilterPlace *place)
 {
@@ -462,7 +472,7 @@ TYPE(numeric, 8, numeric_code, numeric_place)
 TYPE(uuid, 8, uuid_code, uuid_place)
 TYPE(enum, 4, oid_code, enum_place)
 TYPE(date, 4, int4_code, date_place)
-TYPE(time, 8, int8_code, int8_place)
+TYPE(time, 8, int8_code, time_place)
 TYPE(timestamp, 8, int8_code, timestamp_place)
 TYPE(timestamptz, 8, int8_code, timestamptz_place)
 TYPE(text, 8, text_code, text_place)

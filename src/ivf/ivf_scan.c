@@ -71,6 +71,22 @@
  */
 #define ROWS_A_RETURNED 32
 
+/*
+ * With conditions on further columns: lists are gone through until those that
+ * are left are so far that a row as near as the one last wanted would have to
+ * be nearer to the query, by its list's centroid, than all but few are (in
+ * standard deviations).
+ */
+#define SPREAD 3.5
+
+/* Lists are added in steps of this share of those there are, and at least so many. */
+#define STEP_SHARE 8
+#define MIN_STEP 8
+
+/* Rows that a scan reckons with at first, and at most. */
+#define FIRST_WANTED 10
+#define MOST_WANTED 1000
+
 /* Times that a round begins again because lists were rewritten under its feet. */
 #define MAX_RESTARTS 10
 
@@ -140,11 +156,15 @@ typedef struct IvfScan
 	float		threshold;
 	double		err_sum;		/* standard errors of rows near enough to be kept for a while */
 	uint64		nerrs;
+	double		scale;			/* of a row's distance by that of its list's centroid (filtered) */
+	double		spread_sum;		/* of rows' distances less that of their lists' */
+	double		spread_squares;
 	double		limit;			/* rows farther than this wait for the next round */
 	bool		by_lists;		/* because of lists not gone through */
 
 	/* what the last scans took: where to begin */
 	size_t		keep_first;
+	size_t		wanted;			/* rows */
 
 	/* any order */
 	uint32		next_list;
@@ -192,6 +212,8 @@ make_scan(IvfIndex *ivf)
 	tidset_init(&so->handed, context);
 	so->errors = is_coarse(ivf) ? SCAN_ERRORS_COARSE : SCAN_ERRORS;
 	so->keep_first = least_kept(ivf);
+	so->wanted = FIRST_WANTED;
+	so->scale = ivf->code.spec.metric == METRIC_COSINE || ivf->code.spec.metric == METRIC_IP ? 0.5 : 1;
 	return so;
 }
 
@@ -256,6 +278,7 @@ learn_keep(IvfScan *so)
 	if (so->handed.n == 0 || so->phase == SCAN_UNORDERED)
 		return;
 
+	so->wanted = Max((size_t) Min(so->nreturned, MOST_WANTED), so->wanted - so->wanted / 4);
 	/* a scan that wanted less does not make it forget at once */
 	so->keep_first = Max(Max(least, Min(took, most_kept(so) / 4)), so->keep_first - so->keep_first / 4);
 }
@@ -513,6 +536,7 @@ passing(const IvfScan *so, const IvfSegmentRef *ref, int first, int n)
 static void
 scan_filtered(IvfScan *so, ListTerm term, const IvfSegmentRef *ref)
 {
+	double		centroid = so->scale * so->route.lists.items[so->scanned].dist;
 	const ListCode *code = &so->ivf->code;
 	bool		blocks = (ref->segment->flags & IVF_SEGMENT_BLOCKS) != 0;
 	int			count = ref->segment->count;
@@ -533,6 +557,13 @@ scan_filtered(IvfScan *so, ListTerm term, const IvfSegmentRef *ref)
 		else
 			score_passing(so, term, ref->a != NULL ? ref->a + first : NULL, ref->b != NULL ? ref->b + first : NULL,
 						  codes, pass, n, dist, so->rerank ? err : NULL);
+		for (uint64 left = pass; left != 0; left &= left - 1)
+		{
+			double		spread = dist[pg_rightmost_one_pos64(left)] - centroid;
+
+			so->spread_sum += spread;
+			so->spread_squares += spread * spread;
+		}
 		sieve(so, dist, so->rerank ? err : NULL, n, ref->tids + first, code->exact ? codes : NULL);
 	}
 }
@@ -814,6 +845,49 @@ scan_lists(IvfScan *so, Relation index, bool go_on)
 	return LISTS_READ;
 }
 
+/*
+ * With conditions on further columns: how near rows of the lists that are left
+ * may be, but for few.  A row's distance is its centroid's, and something that
+ * does not depend on where the list is: the residual, which is as good as
+ * orthogonal to what separates the query from the centroid.
+ */
+static double
+nearest_left(const IvfScan *so)
+{
+	double		n = (double) so->met;
+	double		mean;
+	double		variance;
+	double		nearest;
+
+	if (so->met < 2 || so->nlists == 0)
+		return -get_float8_infinity();
+	mean = so->spread_sum / n;
+	variance = so->spread_squares / n - mean * mean;
+	nearest = so->scale * so->route.lists.items[so->nlists - 1].dist + mean - SPREAD * sqrt(Max(variance, 0));
+	return isfinite(nearest) ? nearest : -get_float8_infinity();
+}
+
+/* What bounds of distances are below the distances by, on average. */
+static inline double
+usual_error(const IvfScan *so)
+{
+	return so->nerrs > 0 ? so->errors * so->err_sum / so->nerrs : 0;
+}
+
+/* Whether lists that are left may have rows as near as those that will be wanted. */
+static bool
+wants_more_lists(IvfScan *so)
+{
+	size_t		wanted = Max(so->wanted, so->nreturned + so->nreturned / 2 + 1);
+
+	wanted -= Min(wanted, so->nreturned + so->exact.n);
+	if (so->all_lists)
+		return false;
+	if (so->pending.n <= wanted)
+		return true;
+	return row_queue_select(&so->pending, Max(wanted, 1)) + usual_error(so) > nearest_left(so);
+}
+
 /* How far the rows at hand may be returned before the next round. */
 static double
 find_limit(IvfScan *so)
@@ -825,7 +899,15 @@ find_limit(IvfScan *so)
 	if (so->dropped)
 		limit = row_queue_select(&so->pending, so->pending.n);
 	so->by_lists = false;
-	if (!so->all_lists && so->pending.n > 0)
+	if (!so->all_lists && so->filter != NULL)
+	{
+		/* what wants_more_lists() was content with is enough, whatever the round has met since */
+		double		margin = nearest_left(so);
+
+		so->by_lists = margin < limit;
+		limit = Min(limit, margin);
+	}
+	else if (!so->all_lists && so->pending.n > 0)
 	{
 		uint64		good = so->met / ROWS_A_RETURNED;
 		uint64		nearer = so->nreturned + so->exact.n;
@@ -835,9 +917,7 @@ find_limit(IvfScan *so)
 		if (nearer < so->pending.n)
 		{
 			/* of distances, where these are bounds of them */
-			margin = row_queue_select(&so->pending, nearer);
-			if (so->nerrs > 0)
-				margin += so->errors * so->err_sum / so->nerrs;
+			margin = row_queue_select(&so->pending, nearer) + usual_error(so);
 			so->by_lists = margin < limit;
 			limit = Min(limit, margin);
 		}
@@ -865,7 +945,7 @@ next_round(IndexScanDesc scan)
 		so->keep = so->keep_first;
 	else
 	{
-		if (!so->all_lists && (so->by_lists || !so->dropped))
+		if (!so->all_lists && so->filter == NULL && (so->by_lists || !so->dropped))
 			probes = 2 * Max(so->nlists, 1);
 		so->keep = Min(so->keep * KEEP_GROWTH, most_kept(so));
 	}
@@ -885,6 +965,7 @@ next_round(IndexScanDesc scan)
 			so->nahead = so->next_ahead = 0;
 			so->scanned = so->prefetched = 0;
 			so->met = 0;
+			so->spread_sum = so->spread_squares = 0;
 			so->err_sum = 0;
 			so->nerrs = 0;
 			so->dropped = false;
@@ -911,6 +992,12 @@ next_round(IndexScanDesc scan)
 		result = have_lists(so, index, probes);
 		if (result == LISTS_READ || (result == LISTS_MOVED && stable))
 			result = scan_lists(so, index, stable);
+		while (so->filter != NULL && result == LISTS_READ && wants_more_lists(so))
+		{
+			result = have_lists(so, index, so->nlists + Max(so->nlists / STEP_SHARE, MIN_STEP));
+			if (result == LISTS_READ || (result == LISTS_MOVED && stable))
+				result = scan_lists(so, index, stable);
+		}
 		if (result == LISTS_READ)
 			break;
 		so->nlists = 0;

@@ -112,7 +112,8 @@ sub load_vectors
 
 # Compare an index's answers with the truth, for every row of a table of
 # queries.  Options: table, queries (items, queries), metric (l2), k (10),
-# ef (the default), set (further SET commands).  Returns recall, the number of
+# ef (the default), set (further SET commands), where (a condition on t, the
+# table, which may name q, the query).  Returns recall, the number of
 # queries that came back short and the number that came back out of order.
 # Rows as near as the k-th true neighbour count as found, whichever of several
 # equally near ones they are.
@@ -123,7 +124,8 @@ sub recall
 	my $queries = $opt{queries} // 'queries';
 	my $op = $METRICS{ $opt{metric} // 'l2' };
 	my $k = $opt{k} // 10;
-	my $found = "ARRAY(SELECT t.v $op q.v FROM $table t ORDER BY t.v $op q.v LIMIT $k)";
+	my $where = defined $opt{where} ? "WHERE $opt{where}" : '';
+	my $found = "ARRAY(SELECT t.v $op q.v FROM $table t $where ORDER BY t.v $op q.v LIMIT $k)";
 	my $plan_query = "SELECT $found FROM $queries q";
 	my $answer = $node->safe_psql(
 		'postgres', "
@@ -134,8 +136,8 @@ sub recall
 		SET enable_seqscan = off;
 		" . (defined $opt{ef} ? "SET hnsw.ef_search = $opt{ef};" : '') . ($opt{set} // '') . "
 		CREATE TEMP TABLE found AS SELECT q.id, $found AS d FROM $queries q;
-		SELECT round(avg((SELECT count(*) FROM unnest(f.d) x WHERE x <= t.d[cardinality(t.d)])
-						 / cardinality(t.d)::numeric), 4),
+		SELECT coalesce(round(avg((SELECT count(*) FROM unnest(f.d) x WHERE x <= t.d[cardinality(t.d)])
+						 / nullif(cardinality(t.d), 0)::numeric), 4), 1),
 			   count(*) FILTER (WHERE cardinality(f.d) < cardinality(t.d)),
 			   count(*) FILTER (WHERE f.d <> (SELECT array_agg(x ORDER BY x) FROM unnest(f.d) x))
 		FROM truth t JOIN found f USING (id);

@@ -363,4 +363,6 @@ ivf_learn(IvfWork *work)
 	train(work, &all, &learned);
 	write_chains(work, &all, &learned);
 	publish(work, &learned);
+	ereport(DEBUG1,
+			(errmsg_internal("ivf: index \"%s\" has learned", RelationGetRelationName(work->index))));
 }

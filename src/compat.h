@@ -14,7 +14,6 @@
 
 #include "storage/buf_internals.h"
 #include "utils/memutils.h"
-#include "utils/pg_locale.h"
 #include "utils/rel.h"
 
 #if PG_VERSION_NUM >= 160000
@@ -186,13 +185,6 @@ vecidx_members_next(VecidxMemberIterator *it)
 #define vecidx_sort_getdatum(sort, value, isnull) tuplesort_getdatum((sort), true, false, (value), (isnull), NULL)
 #else
 #define vecidx_sort_getdatum(sort, value, isnull) tuplesort_getdatum((sort), true, (value), (isnull), NULL)
-#endif
-
-/* Whether a collation orders strings by their bytes. */
-#if PG_VERSION_NUM >= 180000
-#define vecidx_collation_is_c(collation) (pg_newlocale_from_collation(collation)->collate_is_c)
-#else
-#define vecidx_collation_is_c(collation) lc_collate_is_c(collation)
 #endif
 
 /*

@@ -6,16 +6,21 @@
 
 #include <math.h>
 
+#include "access/htup_details.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_type_d.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "index/filter_type.h"
+#include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 #include "utils/uuid.h"
@@ -373,13 +378,55 @@ timestamptz_place(const VecidxFilterColumn *column, StrategyNumber strategy, Oid
  * function, since a collation may find strings equal whose bytes differ.
  */
 
+/* Whether the locale of a catalog's row, by this provider, is that of bytes. */
+static bool
+locale_is_c(int cache, Oid oid, AttrNumber provider_column, AttrNumber locale_column)
+{
+	HeapTuple	tuple = SearchSysCache1(cache, ObjectIdGetDatum(oid));
+	bool		result = false;
+	bool		isnull;
+	Datum		value;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	value = SysCacheGetAttr(cache, tuple, provider_column, &isnull);
+	if (!isnull && DatumGetChar(value) == COLLPROVIDER_LIBC)
+	{
+		value = SysCacheGetAttr(cache, tuple, locale_column, &isnull);
+		if (!isnull)
+		{
+			char	   *locale = TextDatumGetCString(value);
+
+			result = strcmp(locale, "C") == 0 || strcmp(locale, "POSIX") == 0;
+			pfree(locale);
+		}
+	}
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/*
+ * Whether a collation orders strings by their bytes.  The server's own way to
+ * ask needs headers of ICU, which its development package does not bring.
+ */
+static bool
+collation_is_c(Oid collation)
+{
+	if (collation == C_COLLATION_OID)
+		return true;
+	if (collation == DEFAULT_COLLATION_OID)
+		return locale_is_c(DATABASEOID, MyDatabaseId, Anum_pg_database_datlocprovider, Anum_pg_database_datcollate);
+	return OidIsValid(collation) &&
+		locale_is_c(COLLOID, collation, Anum_pg_collation_collprovider, Anum_pg_collation_collcollate);
+}
+
 static uint64
 string_code(const VecidxFilterColumn *column, PGFunction hash, Datum string, const char *bytes, int length)
 {
 	uint64		code = (uint32) DatumGetUInt64(DirectFunctionCall2Coll(hash, column->collation, string,
 																	  Int64GetDatum(0)));
 
-	if (vecidx_collation_is_c(column->collation))
+	if (collation_is_c(column->collation))
 		for (int i = 0; i < 4 && i < length; i++)
 			code |= (uint64) (uint8) bytes[i] << (56 - 8 * i);
 	return code;
@@ -414,7 +461,7 @@ place_string(const VecidxFilterColumn *column, StrategyNumber strategy, uint64 c
 {
 	if (strategy == BTEqualStrategyNumber)
 		place_within(place, code, code);
-	else if (vecidx_collation_is_c(column->collation))
+	else if (collation_is_c(column->collation))
 		place_within(place, code & ~(uint64) PG_UINT32_MAX, code | PG_UINT32_MAX);
 	else
 		place_within(place, 0, PG_UINT64_MAX);

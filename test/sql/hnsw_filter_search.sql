@@ -44,7 +44,8 @@ BEGIN
 	rows := 0;
 	wrong := 0;
 	FOR i IN 1..5 LOOP
-		query := format('SELECT id FROM filtered WHERE %s ORDER BY v <-> ''[%s,%s,0.1,0.5,-0.2,0.3]''', cond, i * 0.4 - 1, 0.7 - i * 0.3);
+		query := replace(format('SELECT id FROM filtered WHERE %s ORDER BY v <-> QUERY', cond),
+			'QUERY', format('''[%s,%s,0.1,0.5,-0.2,0.3]''', i * 0.4 - 1, 0.7 - i * 0.3));
 		IF lim IS NOT NULL THEN
 			query := query || ' LIMIT ' || lim;
 		END IF;
@@ -96,7 +97,8 @@ SELECT count(*), min(n), max(n) FROM (SELECT n FROM filtered WHERE n BETWEEN 10 
 SELECT count(*), min(n), max(n) FROM filtered WHERE n BETWEEN 10 AND 20 AND v IS NOT NULL;
 
 -- a bound on the distance beside them
-SELECT * FROM filtered_wrong('n < 500 AND v <-> ''[-0.6,0.4,0.1,0.5,-0.2,0.3]'' < 0.9', NULL);
+SELECT * FROM filtered_wrong('n < 500 AND v <-> QUERY < 0.9', NULL);
+SELECT * FROM filtered_wrong('topic = ''left'' AND v <-> QUERY <= 0.7', 20);
 
 -- other conditions for each outer row
 CREATE FUNCTION nearest_of_parts(with_index bool) RETURNS text LANGUAGE plpgsql AS $$

@@ -203,6 +203,23 @@ use_index(PlannerInfo *root, RelOptInfo *rel, Oid table, IndexOptInfo *index, Pa
 	return false;
 }
 
+/*
+ * Whether the query wants its rows in some order, and nothing that relies on
+ * it.  An index gives its nearest rows in order, approximately all of them,
+ * and without NULLs: enough for ORDER BY.  Grouping, DISTINCT, UNION and merge
+ * joins take equal rows to be side by side.
+ */
+static bool
+wants_order(const PlannerInfo *root)
+{
+	const Query *query = root->parse;
+
+	return root->query_pathkeys != NIL &&
+		(root->query_pathkeys == root->sort_pathkeys || root->query_pathkeys == root->window_pathkeys) &&
+		!query->hasAggs && query->groupClause == NIL && query->groupingSets == NIL && query->distinctClause == NIL &&
+		((PathKey *) linitial(root->query_pathkeys))->pk_eclass->ec_sources == NIL;
+}
+
 static void
 order_hook(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
@@ -213,10 +230,10 @@ order_hook(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 		next_hook(root, rel, rti, rte);
 
 	/*
-	 * Tables of which the planner itself considers index scans, and orders that
-	 * it considers them for.  Paths with parameters have no order.
+	 * Tables of which the planner itself considers index scans.  Paths with
+	 * parameters have no order.
 	 */
-	if (root->query_pathkeys == NIL || rel->indexlist == NIL || !IS_SIMPLE_REL(rel) || IS_DUMMY_REL(rel) ||
+	if (!wants_order(root) || rel->indexlist == NIL || !IS_SIMPLE_REL(rel) || IS_DUMMY_REL(rel) ||
 		rte->rtekind != RTE_RELATION || rte->inh || rte->tablesample != NULL || rel->lateral_relids != NULL)
 		return;
 	pathkey = linitial(root->query_pathkeys);

@@ -120,7 +120,7 @@ SELECT form, (shapes_try(form)).* FROM unnest(ARRAY[
 	'SELECT * FROM (SELECT id, v <=> q AS d FROM t OFFSET 0) s WHERE d < 0.6 ORDER BY d LIMIT 10',
 	'SELECT id, row_number() OVER (ORDER BY 1 - (v <=> q) DESC) AS r FROM t ORDER BY r LIMIT 10',
 	'SELECT id, rank() OVER (ORDER BY v <=> q) AS r FROM t LIMIT 10',
-	'SELECT DISTINCT ON (1 - (v <=> q)) id FROM t ORDER BY 1 - (v <=> q) DESC LIMIT 5',
+	'SELECT min(v <=> q), (SELECT max(inner_product(v, q)) FROM t) FROM t',
 	'(SELECT id, 1 - (v <=> q) AS s FROM t UNION ALL SELECT -id, 1 - (n <=> q) FROM t) ORDER BY s DESC NULLS LAST LIMIT 10',
 	'(SELECT id, 1 - (v <=> q) AS s FROM t WHERE category = 1 UNION ALL SELECT id, 1 - (v <=> q) FROM t WHERE category = 2) ORDER BY s DESC LIMIT 10',
 	'SELECT DISTINCT ON (category) category, id FROM t ORDER BY category, v <=> q',
@@ -128,6 +128,13 @@ SELECT form, (shapes_try(form)).* FROM unnest(ARRAY[
 -- the farthest: no index goes backwards, but the opposite vector is a vector too
 SELECT form, (shapes_try('SELECT id FROM t ORDER BY ' || form || ' LIMIT 10')).* FROM unnest(ARRAY['v <=> q DESC', 'v <=> (q * -1)', 'v <#> q DESC', 'v <#> (q * -1)']) form;
 SELECT shapes_rows('SELECT id FROM t ORDER BY v <=> q DESC LIMIT 10') = shapes_rows('SELECT id FROM t ORDER BY v <=> (q * -1) LIMIT 10') AS same;
+-- what asks for all rows, or for equal ones side by side, is none of an approximate index's affair
+SELECT form, t.plan ~ 'index' AS index, t.rows FROM unnest(ARRAY[
+	'SELECT DISTINCT ON (1 - (v <=> q)) id FROM t ORDER BY 1 - (v <=> q) DESC LIMIT 5',
+	'SELECT DISTINCT round((v <=> q)::numeric, 1) AS r FROM t ORDER BY r LIMIT 5',
+	'SELECT round((v <=> q)::numeric, 1) AS r, count(*) FROM t GROUP BY r ORDER BY r LIMIT 5',
+	'SELECT string_agg(id::text, '','' ORDER BY 1 - (v <=> q) DESC) FROM t',
+	'(SELECT round((v <=> q)::numeric, 1) AS r FROM t UNION SELECT round((v <-> q)::numeric, 1) FROM t) ORDER BY r LIMIT 5']) form, shapes_try(form) t;
 -- a table whose rows an outer join fills up with NULLs
 SELECT (shapes_try('SELECT a.id, b.id AS b FROM t a LEFT JOIN t b ON b.id = a.id + 1400 ORDER BY 1 - (b.v <=> q) DESC, a.id LIMIT 10')).rows;
 

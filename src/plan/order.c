@@ -220,6 +220,22 @@ wants_order(const PlannerInfo *root)
 		((PathKey *) linitial(root->query_pathkeys))->pk_eclass->ec_sources == NIL;
 }
 
+/* Whether the planner has found an index that gives the query's order: most queries end here. */
+static bool
+has_ordered_path(const PlannerInfo *root, const RelOptInfo *rel)
+{
+	ListCell   *cell;
+
+	foreach(cell, rel->pathlist)
+	{
+		IndexPath  *path = lfirst(cell);
+
+		if (IsA(path, IndexPath) && path->indexorderbys != NIL && path->path.pathkeys == root->query_pathkeys)
+			return true;
+	}
+	return false;
+}
+
 static void
 order_hook(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
@@ -237,7 +253,7 @@ order_hook(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 		rte->rtekind != RTE_RELATION || rte->inh || rte->tablesample != NULL || rel->lateral_relids != NULL)
 		return;
 	pathkey = linitial(root->query_pathkeys);
-	if (pathkey->pk_eclass->ec_has_volatile)
+	if (pathkey->pk_eclass->ec_has_volatile || has_ordered_path(root, rel))
 		return;
 
 	foreach(cell, rel->indexlist)
@@ -246,18 +262,19 @@ order_hook(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 		VecidxMemberIterator members;
 		EquivalenceMember *member;
 
-		if (!index->amcanorderbyop || (index->indpred != NIL && !index->predOK) || !vecidx_is_our_am(index->relam))
+		if (!index->amcanorderbyop || (index->indpred != NIL && !index->predOK))
 			continue;
 		vecidx_members_begin(&members, pathkey->pk_eclass, rel->relids);
 		while ((member = vecidx_members_next(&members)) != NULL)
 		{
-			Oid			type = exprType((Node *) member->em_expr);
+			Expr	   *expr = member->em_expr;
 
-			/* of this table alone, and by the order that its type has */
-			if (!bms_equal(member->em_relids, rel->relids) ||
-				pathkey->pk_opfamily != lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY)->btree_opf)
+			/* of this table alone, more than a column, and by the order that its type has */
+			if (IsA(expr, Var) || !bms_equal(member->em_relids, rel->relids) ||
+				pathkey->pk_opfamily != lookup_type_cache(exprType((Node *) expr), TYPECACHE_BTREE_OPFAMILY)->btree_opf ||
+				!vecidx_is_our_am(index->relam))
 				continue;
-			if (use_index(root, rel, rte->relid, index, pathkey, member->em_expr))
+			if (use_index(root, rel, rte->relid, index, pathkey, expr))
 				break;
 		}
 	}

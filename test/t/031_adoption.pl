@@ -156,6 +156,7 @@ my ($hnsw_indexes, @index_names) = ('');
 for (split /\n/, $hnsw_classes)
 {
 	my ($type, $class) = split ' ';
+	next unless exists $column{$type};    # of a filter column, which is never the first
 	$hnsw_indexes .= "CREATE INDEX hnsw_$class ON items USING hnsw ($column{$type} $class) WITH (m = 8, ef_construction = 40);\n";
 	push @index_names, "hnsw_$class";
 }

@@ -198,7 +198,7 @@ def try_settings(args, target, cell, queries):
                 f"{point['qps']:.0f}/s" + (f", {point['cpu_us']:.0f} us" if "cpu_us" in point else ""))
             if better(point, best, args.recall):
                 best = point
-            if fit(point, args.recall) or (fit(best, args.recall) and cost(point) > cost(best)) or point["queries"] < len(queries) // 2:
+            if fit(point, args.recall) or (fit(best, args.recall) and cost(point) > 2 * cost(best)):
                 break
     return points, best
 

@@ -127,7 +127,7 @@ for my $size (@{ $r->{targets}[0]{sizes} })
 
 # ---- conditions
 my $cells = '100,10,0.01,two,own,farthest,tenant40,tags';
-($done, $out, $err) = bench('filters.py', @server, '--targets', 'vecidx,vecidx/ivfpq:lists=10', '--probes', 10, '--seconds', 0.01, '--rounds', 1, '--plans', 5,
+($done, $out, $err) = bench('filters.py', @server, '--targets', 'vecidx/hnsw:filters=index,vecidx/ivfpq:lists=10', '--probes', 10, '--seconds', 0.01, '--rounds', 1, '--plans', 5,
 	'--base', "$dir/base.npy", '--query', "$dir/query.npy", '--queries', 20, '--cells', $cells, '--columns', 'u,topic,tenant,ts,tags',
 	'--json', "$dir/filters.json", '--picture', "$dir/filters.svg");
 ok($done, 'filters.py') or diag($err);
@@ -156,7 +156,7 @@ for my $case ([ 100, 1000, 1000 ], [ 10, 60, 150 ], [ 'two', 1, 40 ], [ 'tenant4
 	cmp_ok($matching{$name}, '>=', $least, "filters.py, $name: rows that match");
 	cmp_ok($matching{$name}, '<=', $most, "filters.py, $name: not more");
 }
-like($out, qr/^\| 100 % +\| +vecidx \| +ef 200 \| +[01]\.\d+ \| 0 of 20 \|/m, 'filters.py: table');
+like($out, qr/^\| 100 % +\| +vecidx\/hnsw:filters=index \| +ef 200 \| +[01]\.\d+ \| 0 of 20 \|/m, 'filters.py: table');
 
 # ---- pictures
 SKIP:

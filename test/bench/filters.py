@@ -61,12 +61,13 @@ class FilterTarget(Target):
         """Lists of settings, each in order of rising effort."""
         if self.method != "hnsw":
             probes = self.args.probes if self.extension == "vecidx" else self.args.probes_list
-            modes = [None] if self.extension == "vecidx" else ["off", "relaxed_order"]
+            modes = [None] if self.extension == "vecidx" else [mode for mode in self.args.scans if mode != "strict_order"]
             return [[{**({f"{self.method}.iterative_scan": mode} if mode else {}), self.knob: n} for n in probes] for mode in modes]
         if self.extension == "vecidx":
             return [[{self.knob: ef} for ef in self.args.ef]]
         return [[{"hnsw.iterative_scan": mode, **limit, self.knob: ef} for ef in self.args.ef_list]
-                for mode, limit in (("off", {}), ("relaxed_order", {}), ("relaxed_order", NO_LIMIT), ("strict_order", {}), ("strict_order", NO_LIMIT))]
+                for mode, limit in (("off", {}), ("relaxed_order", {}), ("relaxed_order", NO_LIMIT), ("strict_order", {}), ("strict_order", NO_LIMIT))
+                if mode in self.args.scans]
 
 
 class Session:
@@ -359,6 +360,8 @@ def arguments():
                       help="values of ivfflat.probes and ivfpq.probes to try with vecidx (default 0, by the number of lists)")
     what.add_argument("--probes-list", type=server.positive, default=[5, 10, 20, 40, 80, 200], metavar="N,...",
                       help="the same with pgvector (default 5,10,20,40,80,200)")
+    what.add_argument("--scans", type=server.words, default=["off", "relaxed_order", "strict_order"], metavar="HOW,...",
+                      help="values of iterative_scan to try with pgvector (default off,relaxed_order,strict_order)")
     what.add_argument("--plans", type=int, default=20, metavar="N", help="queries to time each plan with; 0: leave plans out (default 20)")
     what.add_argument("--workers", type=int, default=1, metavar="N", help="max_parallel_maintenance_workers of the builds (default 1)")
     what.add_argument("--seconds", type=float, default=1, help="of each run at least, if the queries are over before (default 1)")

@@ -112,11 +112,12 @@ sub crash_rounds
 		INSERT INTO items SELECT * FROM pool WHERE id <= 5000;
 		CREATE INDEX idx ON items USING hnsw (v vector_l2_ops);
 		CREATE INDEX sparse ON items USING hnsw ((v::sparsevec($DIM)) sparsevec_l2_ops);
+		CREATE INDEX filtered ON items USING hnsw (v vector_l1_ops, id, (id % 10));
 		CREATE INDEX flat ON items USING ivfflat (v vector_ip_ops);
 		CREATE INDEX pq ON items USING ivfpq (v vector_cosine_ops)");
 	# by metric: which index a query takes
-	my @indexes = qw(idx sparse flat pq);
-	my @metrics = qw(l2 ip cosine);
+	my @indexes = qw(idx sparse filtered flat pq);
+	my @metrics = qw(l2 l1 ip cosine);
 	my $least = recall_ok($node, 0.95, 'before', ef => 100) - 0.03;
 
 	for my $round (1 .. $rounds)

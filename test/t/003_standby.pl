@@ -54,19 +54,30 @@ sub same
 	is($standby->safe_psql('postgres', $nearest), $primary->safe_psql('postgres', $nearest),
 		"$name, sparse: the standby answers the same");
 	check_ok($standby, 'idx_sparse', "$name, sparse, standby");
+
+	# values of further columns
+	my $filtered = "SELECT q.id, array(SELECT id FROM items
+		WHERE id % 7 = q.id % 7 AND id > 500 ORDER BY v <+> q.v LIMIT 10) FROM queries q ORDER BY 1";
+	my $forced = 'SET enable_seqscan = off; SET enable_sort = off;';
+	like($standby->safe_psql('postgres', "$forced EXPLAIN $filtered"), qr/Index Scan using idx_filtered/, "$name, filtered: the index is used");
+	is($standby->safe_psql('postgres', "$forced $filtered"), $primary->safe_psql('postgres', "$forced $filtered"),
+		"$name, filtered: the standby answers the same");
+	check_ok($standby, 'idx_filtered', "$name, filtered, standby");
 	return;
 }
 
 create_index('cosine');
 create_index('ip');
 $primary->safe_psql('postgres', 'CREATE INDEX idx_sparse ON items USING hnsw ((v::sparsevec(48)) sparsevec_l1_ops)');
+$primary->safe_psql('postgres', 'CREATE INDEX idx_filtered ON items USING hnsw (v vector_l1_ops, id, (id % 7))');
 same('build');
 
 $primary->safe_psql('postgres', 'INSERT INTO items SELECT * FROM pool WHERE id > 2000');
 same('insert');
 
 $primary->safe_psql('postgres', 'BEGIN; INSERT INTO items SELECT id + 10000, v FROM pool WHERE id <= 300; ROLLBACK;
-	UPDATE items SET v = (SELECT v FROM pool WHERE pool.id = items.id % 7 + 1) WHERE id % 50 = 0');
+	UPDATE items SET v = (SELECT v FROM pool WHERE pool.id = items.id % 7 + 1) WHERE id % 50 = 0;
+	UPDATE items SET id = id + 30000 WHERE id % 40 = 7; UPDATE items SET id = id - 30000 WHERE id > 30000');
 same('rollback and update');
 
 $primary->safe_psql('postgres', 'DELETE FROM items WHERE id % 4 = 1');
@@ -100,6 +111,7 @@ for my $metric (sort keys %indexes)
 	complete_ok($standby, 'items', $metric, "promoted, $metric");
 	recall_ok($standby, 0.95, "promoted, $metric", metric => $metric, ef => 100);
 }
+check_ok($standby, 'idx_filtered', 'promoted, filtered');
 complete_ok($standby, 'empty', 'l2', 'promoted, the index that was empty');
 unlike(slurp_file($standby->logfile), qr/inconsistent page found|PANIC/, 'replay found no page that differs');
 $standby->stop;

@@ -29,6 +29,9 @@ DELETE FROM items WHERE id = :id;",
 	update => "\\set id random(2000, $rows)
 \\set other random(1, 100)
 UPDATE items SET v = (SELECT v FROM pool WHERE id = :other) WHERE id = :id;",
+	change => "\\set id random(2000, $rows)
+\\set bucket random(0, 2)
+UPDATE items SET bucket = :bucket WHERE id = :id;",
 	vacuum => 'VACUUM (INDEX_CLEANUP ON) items;',
 	scan => "\\set q random(1, 50)
 SET enable_seqscan = off;
@@ -37,8 +40,17 @@ FROM (SELECT v <-> (SELECT v FROM queries WHERE id = :q) AS d FROM items ORDER B
 	long_scan => "\\set q random(1, 50)
 SET enable_seqscan = off;
 SELECT 1 / (count(*) >= 1999 AND count(*) = count(DISTINCT id))::int
-FROM (SELECT id FROM items ORDER BY v <-> (SELECT v FROM queries WHERE id = :q)) s;");
-my %weights = (insert => 40, delete => 25, update => 20, vacuum => 1, scan => 30, long_scan => 3);
+FROM (SELECT id FROM items ORDER BY v <-> (SELECT v FROM queries WHERE id = :q)) s;",
+	filtered_scan => "\\set q random(1, 50)
+SET enable_seqscan = off;
+SELECT 1 / (count(*) = 20 AND bool_and(bucket = 1) AND array_agg(d) = array_agg(d ORDER BY d))::int
+FROM (SELECT bucket, v <-> (SELECT v FROM queries WHERE id = :q) AS d FROM items WHERE bucket = 1 ORDER BY 2 LIMIT 20) s;",
+	long_filtered_scan => "\\set q random(1, 50)
+SET enable_seqscan = off;
+SELECT 1 / (count(*) >= 666 AND count(*) = count(DISTINCT id) AND bool_and(bucket = 1))::int
+FROM (SELECT id, bucket FROM items WHERE bucket = 1 ORDER BY v <-> (SELECT v FROM queries WHERE id = :q)) s;");
+my %weights = (insert => 40, delete => 25, update => 20, change => 20, vacuum => 1,
+	scan => 20, long_scan => 3, filtered_scan => 10, long_filtered_scan => 3);
 
 my $directory = PostgreSQL::Test::Utils::tempdir();
 for my $script (keys %scripts)
@@ -75,12 +87,15 @@ sub finish_pgbench
 	return;
 }
 
+# Where there are none, the condition is tested above the scan.
+my %filter_columns = (none => '', sq8 => ', bucket', rabitq4 => ', id, bucket');
+
 for my $quantizer (@QUANTIZERS)
 {
 	$node->safe_psql('postgres', "DROP TABLE IF EXISTS items;
-		CREATE TABLE items (id int PRIMARY KEY, v vector(64));
-		CREATE INDEX idx ON items USING hnsw (v vector_l2_ops) WITH (quantizer = '$quantizer');
-		INSERT INTO items SELECT * FROM pool WHERE id < 4000");
+		CREATE TABLE items (id int PRIMARY KEY, v vector(64), bucket int DEFAULT random() * 2);
+		CREATE INDEX idx ON items USING hnsw (v vector_l2_ops$filter_columns{$quantizer}) WITH (quantizer = '$quantizer');
+		INSERT INTO items SELECT id, v, id % 3 FROM pool WHERE id < 4000");
 	finish_pgbench(start_pgbench(10, sort keys %weights), $quantizer);
 	check_ok($node, 'idx', $quantizer);
 	complete_ok($node, 'items', 'l2', $quantizer);

@@ -75,7 +75,9 @@ EXPLAIN (COSTS OFF) SELECT id FROM f WHERE n = 5 AND s <> 'name 2' ORDER BY v <-
 -- a query vector without a distance: any order, but only rows that meet the condition
 SELECT count(*), count(*) FILTER (WHERE n = 5) FROM (SELECT n FROM f WHERE n = 5 ORDER BY v <-> NULL LIMIT 10000) s;
 -- without an order the index is of no use
+RESET enable_seqscan;
 EXPLAIN (COSTS OFF) SELECT id FROM f WHERE n = 5;
+SET enable_seqscan = off;
 DROP INDEX fi;
 
 -- the other ways to make one

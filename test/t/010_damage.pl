@@ -301,11 +301,38 @@ sub meta_field
 {
 	my $file = shift;
 	my $at = rnd(2) ? 4 * rnd(22) : 4 * rnd(40);
-	my $adjacencies = 88 + 8 + 250 * 8;
+	# the extents of adjacency pages, and of filter pages
+	my $map = 88 + pick(1, 2) * (8 + 250 * 8);
 
-	$at = $adjacencies + 4 * rnd(20) if rnd(4) == 0;
+	$at = $map + 4 * rnd(20) if rnd(4) == 0;
 	substr($$file, 24 + $at, 4) = pack('V', wild());
 	return "metapage: field at $at";
+}
+
+# Other values of filter columns: only the table says that they are wrong.
+sub filter_values
+{
+	my $file = shift;
+	my @blocks = blocks_of($file, 'filter');
+	return bit_flip($file) unless @blocks;
+	my $block = pick(@blocks);
+	my $lower = unpack('v', substr($$file, $block * $BLOCK + 12, 2));
+
+	substr($$file, $block * $BLOCK + 24, $lower - 24) ^= "\xFF" x ($lower - 24);
+	return ("block $block: all values inverted", 1);
+}
+
+# A filter page that has values is as if it had none yet, or leads elsewhere.
+sub filter_page_lost
+{
+	my $file = shift;
+	my @blocks = blocks_of($file, 'filter');
+	return bit_flip($file) unless @blocks;
+	my $block = pick(@blocks);
+	my $kind = pick(0, $KIND{code}, $KIND{extra}, 11);
+
+	substr($$file, $block * $BLOCK + $SPECIAL + 4, 2) = pack('v', $kind);
+	return ("block $block: a filter page of kind $kind", 1);
 }
 
 sub truncated_file
@@ -325,7 +352,7 @@ sub some_entry
 {
 	my $file = shift;
 	my $block = pick(blocks_of($file, 'directory'));
-	my ($size, $n) = unpack('V v', substr($$file, 24 + 48, 6));
+	my ($size, $n) = unpack('V v', substr($$file, 24 + 52, 6));
 	my @used = grep { unpack('V', substr($$file, $block * $BLOCK + 24 + $_ * $size + 24, 4)) == 1 } 0 .. $n - 1;
 
 	return unless @used;
@@ -425,7 +452,7 @@ sub ivf_meta_field
 {
 	my $file = shift;
 	# options and sizes, extents, what is pending
-	my $at = pick(4 * rnd(22), 88 + 4 * rnd(20), 2096 + 4 * rnd(12));
+	my $at = pick(4 * rnd(24), 96 + 4 * rnd(20), 2104 + 4 * rnd(12));
 
 	substr($$file, 24 + $at, 4) = pack('V', wild());
 	return "metapage: field at $at";
@@ -460,7 +487,7 @@ my @MUTATIONS = (
 	\&random_bytes, \&random_page, \&bit_flip, \&zeroed_page, \&swapped_pages, \&copied_page,
 	\&wrong_links, \&impossible_link, \&adjacency_header, \&ring, \&ring, \&item_bytes, \&line_pointer,
 	\&page_header, \&special_area, \&meta_field, \&meta_field, \&truncated_file,
-	\&wrong_links, \&adjacency_header, \&pointer_home);
+	\&wrong_links, \&adjacency_header, \&pointer_home, \&filter_values, \&filter_page_lost);
 
 # ---- The server and its tables ----
 
@@ -486,12 +513,12 @@ my %DENSE = (am => 'hnsw', mutations => \@MUTATIONS, pool => 'pool', type => 've
 my %LISTS = (%DENSE, mutations => \@IVF_MUTATIONS);
 my @KINDS = (
 	{ %DENSE, name => 'none', options => 'm = 4, quantizer = none' },
-	{ %DENSE, name => 'rabitq4', options => 'm = 3, quantizer = rabitq4' },
+	{ %DENSE, name => 'rabitq4', options => 'm = 3, quantizer = rabitq4', filters => ', a, t' },
 	{ %DENSE, name => 'sq8', options => 'm = 8, quantizer = sq8' },
-	{ name => 'sparse', am => 'hnsw', mutations => \@MUTATIONS, pool => 'sparse_pool', type => 'sparsevec(3000)', opclass => 'sparsevec_l2_ops', last => 3000, options => 'm = 4' });
+	{ name => 'sparse', am => 'hnsw', mutations => \@MUTATIONS, pool => 'sparse_pool', type => 'sparsevec(3000)', opclass => 'sparsevec_l2_ops', last => 3000, options => 'm = 4', filters => ', a' });
 my @IVF_KINDS = (
 	{ %LISTS, name => 'flat', am => 'ivfflat', options => 'lists = 12' },
-	{ %LISTS, name => 'rabitq', am => 'ivfpq', options => 'lists = 6' },
+	{ %LISTS, name => 'rabitq', am => 'ivfpq', options => 'lists = 6', filters => ', a, t' },
 	{ %LISTS, name => 'pq', am => 'ivfpq', options => 'lists = 5, quantizer = pq, bits = 4' },
 	{ %LISTS, name => 'bit1', am => 'ivfpq', options => 'lists = 12, bits = 1' });
 my @kinds = (
@@ -509,8 +536,9 @@ for my $i (0 .. $#kinds)
 	$node->safe_psql(
 		'postgres', "
 		CREATE TABLE v$i AS SELECT id, v FROM $pool WHERE id <= 400;
-		ALTER TABLE v$i ALTER v TYPE $kind->{type};
-		CREATE INDEX v${i}_idx ON v$i USING $kind->{am} (v $kind->{opclass}) WITH ($kind->{options});
+		ALTER TABLE v$i ALTER v TYPE $kind->{type},
+			ADD a int GENERATED ALWAYS AS (id % 7) STORED, ADD t text GENERATED ALWAYS AS (CASE WHEN id % 7 <> 3 THEN 'row ' || id / 1000 END) STORED;
+		CREATE INDEX v${i}_idx ON v$i USING $kind->{am} (v $kind->{opclass}@{[ $kind->{filters} // '' ]}) WITH ($kind->{options});
 		INSERT INTO v$i SELECT id, v FROM $pool WHERE id > 400;
 		INSERT INTO v$i SELECT 1000 + i, '$query' FROM generate_series(1, 150) i;
 		INSERT INTO v$i SELECT 2000 + i % 40, v FROM $pool, generate_series(1, 10) i WHERE id BETWEEN 1 AND 20;
@@ -573,7 +601,13 @@ for my $round (1 .. $rounds)
 
 		# quantizers and mutations meet anew each round
 		my $mutations = $v->{kind}{mutations};
-		($what, $seen) = $mutations->[ ($i + $round) % @$mutations ]->(\$contents) until defined $what;
+		for (my $try = 0; !defined $what; $try++)
+		{
+			my $mutation = ($i + $round) % @$mutations;
+
+			die "no occasion for mutation $mutation in $v->{name} ($v->{kind}{name})" if $try > 1000;
+			($what, $seen) = $mutations->[$mutation]->(\$contents);
+		}
 		$applied{$what} = 1;
 		put_file($v->{index}, $contents);
 		@$v{qw(what seen changed)} = ($what, $seen, $contents ne $v->{files}{ $v->{index} });
@@ -599,8 +633,10 @@ for my $round (1 .. $rounds)
 				SELECT count(*) FROM (SELECT id FROM $name ORDER BY v <-> (SELECT v FROM $pool WHERE id = 321) LIMIT 300) s;
 				SELECT count(*) FROM (SELECT id FROM $name ORDER BY v <-> '$query') s;
 				SELECT count(*) FROM (SELECT id FROM $name ORDER BY v <-> NULL::$type) s;
+				SELECT count(*) FROM (SELECT id FROM $name WHERE a = 3 ORDER BY v <-> '$query' LIMIT 10) s;
+				SELECT count(*) FROM (SELECT id FROM $name WHERE a IN (1, 2) AND t IS NULL ORDER BY v <-> '$query') s;
 				INSERT INTO $name SELECT id, v FROM $pool WHERE id BETWEEN 300 AND 340;
-				INSERT INTO $name VALUES (5000, '$query');
+				INSERT INTO $name (id, v) VALUES (5000, '$query');
 				INSERT INTO $name SELECT 6000 + id, (v::vector::real[])[2:$last] || 1::real FROM $pool WHERE id <= 30;
 				DELETE FROM $name WHERE id % 3 = 0 OR id > 1000;
 				VACUUM $name;

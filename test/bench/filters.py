@@ -58,13 +58,12 @@ class FilterTarget(Target):
         self.execute("VACUUM (ANALYZE) base")
 
     def ladders(self):
-        """Lists of settings, each in order of rising effort."""
+        """Lists of settings, each in order of rising effort, of which those after one that is good enough are left out."""
+        if self.extension == "vecidx":      # which are all measured
+            return [[{self.knob: effort}] for effort in (self.args.ef if self.method == "hnsw" else self.args.probes)]
         if self.method != "hnsw":
-            probes = self.args.probes if self.extension == "vecidx" else self.args.probes_list
-            modes = [None] if self.extension == "vecidx" else [mode for mode in self.args.scans if mode != "strict_order"]
-            return [[{**({f"{self.method}.iterative_scan": mode} if mode else {}), self.knob: n} for n in probes] for mode in modes]
-        if self.extension == "vecidx":
-            return [[{self.knob: ef} for ef in self.args.ef]]
+            return [[{f"{self.method}.iterative_scan": mode, self.knob: n} for n in self.args.probes_list]
+                    for mode in self.args.scans if mode != "strict_order"]
         return [[{"hnsw.iterative_scan": mode, **limit, self.knob: ef} for ef in self.args.ef_list]
                 for mode, limit in (("off", {}), ("relaxed_order", {}), ("relaxed_order", NO_LIMIT), ("strict_order", {}), ("strict_order", NO_LIMIT))
                 if mode in self.args.scans]
@@ -355,11 +354,11 @@ def arguments():
     what.add_argument("--columns", type=server.words, default=["u", "topic", "tenant", "ts"], metavar="COLUMN,...",
                       help="of the table, and of indexes with filters=index (default u,topic,tenant,ts; tags is the fifth)")
     what.add_argument("--recall", type=float, default=0.95, help="to be reached; the best setting is the fastest that does (default 0.95)")
-    what.add_argument("--ef", type=server.positive, default=[200], metavar="EF,...", help="values of hnsw.ef_search to try with vecidx (default 200)")
+    what.add_argument("--ef", type=server.positive, default=[40, 200], metavar="EF,...", help="values of hnsw.ef_search to measure vecidx with (default 40,200)")
     what.add_argument("--ef-list", type=server.positive, default=[40, 100, 200, 400, 1000], metavar="EF,...",
                       help="the same with pgvector (default 40,100,200,400,1000)")
     what.add_argument("--probes", type=server.numbers, default=[0], metavar="N,...",
-                      help="values of ivfflat.probes and ivfpq.probes to try with vecidx (default 0, by the number of lists)")
+                      help="values of ivfflat.probes and ivfpq.probes to measure vecidx with (default 0, by the number of lists)")
     what.add_argument("--probes-list", type=server.positive, default=[5, 10, 20, 40, 80, 200], metavar="N,...",
                       help="the same with pgvector (default 5,10,20,40,80,200)")
     what.add_argument("--scans", type=server.words, default=["off", "relaxed_order", "strict_order"], metavar="HOW,...",

@@ -127,7 +127,7 @@ for my $size (@{ $r->{targets}[0]{sizes} })
 
 # ---- conditions
 my $cells = '100,10,0.01,two,own,farthest,tenant40,tags';
-($done, $out, $err) = bench('filters.py', @server, '--targets', 'vecidx/hnsw:filters=index,vecidx/ivfpq:lists=10', '--probes', 10, '--seconds', 0.01, '--rounds', 1, '--plans', 5,
+($done, $out, $err) = bench('filters.py', @server, '--targets', 'vecidx/hnsw:filters=index,vecidx/ivfpq:lists=10', '--ef', 200, '--probes', 10, '--seconds', 0.01, '--rounds', 1, '--plans', 5,
 	'--base', "$dir/base.npy", '--query', "$dir/query.npy", '--queries', 20, '--cells', $cells, '--columns', 'u,topic,tenant,ts,tags',
 	'--json', "$dir/filters.json", '--picture', "$dir/filters.svg");
 ok($done, 'filters.py') or diag($err);

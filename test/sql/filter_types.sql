@@ -25,7 +25,7 @@ BEGIN
 END $$;
 
 -- a table of these values and NULL, each three times, with an index
-CREATE FUNCTION filter_table(type text, vals text[], am text DEFAULT 'ivfflat', opclass text DEFAULT '') RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION filter_table(type text, vals text[], am text DEFAULT 'hnsw', opclass text DEFAULT '') RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	DROP TABLE IF EXISTS f;
 	EXECUTE format('CREATE TABLE f (id int, v vector(2), c %s)', type);
@@ -205,7 +205,7 @@ INSERT INTO tenants VALUES (1, '{1,2}', '2024-01-01'), (2, '{3,NULL}', '2024-03-
 CREATE TABLE d (id serial, v vector(2), tenant int, kind int, made timestamptz);
 INSERT INTO d (v, tenant, kind, made)
 SELECT ARRAY[i % 17, i % 13]::vector, i % 5, i % 7, '2024-01-01'::timestamptz + (i % 100) * interval '1 day' FROM generate_series(1, 1000) i;
-CREATE INDEX ON d USING ivfflat (v vector_l2_ops, tenant, kind, made);
+CREATE INDEX ON d USING hnsw (v vector_l2_ops, tenant, kind, made);
 ANALYZE d;
 SET enable_seqscan = off;
 SET enable_sort = off;
@@ -239,6 +239,6 @@ RESET enable_seqscan;
 -- columns that cannot be
 CREATE INDEX ON d USING hnsw (tenant, v vector_l2_ops);
 CREATE INDEX ON d USING ivfpq (v vector_l2_ops, v vector_l2_ops);
-CREATE INDEX ON d USING ivfflat (v vector_l2_ops, (v::text::jsonb));
+CREATE INDEX ON d USING hnsw (v vector_l2_ops, (v::text::jsonb));
 
 DROP TABLE f, d, tenants, with_index, boxes;

@@ -127,10 +127,12 @@ hnsw_buildphasename(int64 phase)
 	}
 }
 
+/* Rows that a scan looks at for each that it returns: some estimates promise more than the distance keeps. */
+#define HNSW_FETCHES 1.5
+
 /*
- * Effort of a scan: a search expands about ef nodes, each with some 2 m links
- * of which a part is new.  The options are read from the relation's cache
- * entry; the planner holds a lock on it.
+ * Effort of a scan.  With conditions on filter columns it is what the scan itself
+ * reckons with (hnsw_scan.c), of the pass rate that the planner expects.
  */
 static void
 hnsw_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
@@ -138,22 +140,28 @@ hnsw_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 				  double *correlation, double *pages)
 {
 	VecidxEffort effort = {0};
-	Relation	index = index_open(path->indexinfo->indexoid, NoLock);
-	HnswOptions *options = (HnswOptions *) index->rd_options;
-	int			m = options != NULL ? options->m : HNSW_DEFAULT_M;
+	HnswParams	params;
+	Relation	index;
 	double		rows = Max(path->indexinfo->tuples, 1.0);
-	double		levels = log(rows + 1) / log(m);
-	double		hops = hnsw_ef_search + levels;
+	double		rate;
+	double		hops;
 
+	if (!vecidx_cost_begin(root, path, &rate, startup, total, selectivity, correlation, pages))
+		return;
+	/* the planner holds a lock on it */
+	index = index_open(path->indexinfo->indexoid, NoLock);
+	hnsw_params_read(index, &params);
 	index_close(index, NoLock);
 
-	/* the larger the search, the more of a node's links are known already */
-	effort.start_scored = levels * m + hops * 2 * m * 0.55;
+	effort.all_ns = hnsw_pass_work(rows, rate);
+	effort.start_ns = hnsw_graph_work(hnsw_ef_search, params.m, vecidx_filtered(path) ? rate : 1);
+	/* half of what a round finds may be returned */
+	effort.row_ns = 2 * effort.start_ns / hnsw_ef_search;
+	hops = hnsw_ef_search + log(rows + 1) / log(params.m);
 	effort.start_pages = hops;
-	effort.row_scored = effort.start_scored / hnsw_ef_search;
-	effort.row_pages = effort.start_pages / hnsw_ef_search;
-	effort.score_cost = 4;
-	vecidx_cost(root, path, loop_count, &effort, startup, total, selectivity, correlation, pages);
+	effort.row_pages = 2 * hops / hnsw_ef_search;
+	effort.fetches = quant_exact(params.quantizer) ? 0 : HNSW_FETCHES;
+	vecidx_cost(root, path, loop_count, rate, &effort, startup, total, selectivity, correlation, pages);
 }
 
 PGDLLEXPORT PG_FUNCTION_INFO_V1(hnswhandler);

@@ -578,6 +578,14 @@ extern void hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey ord
 extern bool hnsw_gettuple(IndexScanDesc scan, ScanDirection dir);
 extern void hnsw_endscan(IndexScanDesc scan);
 
+/*
+ * What a search of the graph for ef nodes that pass is expected to do, and
+ * what a pass over so many nodes does, in nanoseconds about: README.md,
+ * "Filters".  rate: the share of the nodes that pass.
+ */
+extern double hnsw_graph_work(double ef, int m, double rate);
+extern double hnsw_pass_work(double nodes, double rate);
+
 #define PROGRESS_HNSW_PHASE_SAMPLE 2
 #define PROGRESS_HNSW_PHASE_LOAD 3
 #define PROGRESS_HNSW_PHASE_WRITE 4

@@ -470,25 +470,33 @@ finish_within_reach(HnswScan *so)
 	finish_graph(so);
 }
 
-/*
- * What a search of the graph for ef nodes that pass is expected to do, and
- * what a pass over the nodes does, in the same units: README.md, "Filters".
- */
-static double
-graph_work(const HnswScan *so, double rate)
+double
+hnsw_graph_work(double ef, int m, double rate)
 {
-	double		links = HNSW_MAX_LINKS(so->hnsw->m, 0);
+	double		links = HNSW_MAX_LINKS(m, 0);
 	double		list = HNSW_WORK_LIST + links * HNSW_WORK_TEST;
 
 	if (rate >= 0.4)
-		return so->ef / rate * (list + 0.6 * links * HNSW_WORK_SCORE);
-	return so->ef * (list * (1 + Min(1.9 / Max(rate, 0.01), links)) + 0.75 * links * HNSW_WORK_SCORE);
+		return ef / rate * (list + 0.6 * links * HNSW_WORK_SCORE);
+	return ef * (list * (1 + Min(1.9 / Max(rate, 0.01), links)) + 0.75 * links * HNSW_WORK_SCORE);
+}
+
+double
+hnsw_pass_work(double nodes, double rate)
+{
+	return nodes * (PASS_WORK_TEST + rate * PASS_WORK_SCORE);
+}
+
+static double
+graph_work(const HnswScan *so, double rate)
+{
+	return hnsw_graph_work(so->ef, so->hnsw->m, rate);
 }
 
 static double
 pass_work(const HnswScan *so, double rate)
 {
-	return (double) hnsw_node_limit(so->hnsw) * (PASS_WORK_TEST + rate * PASS_WORK_SCORE);
+	return hnsw_pass_work(hnsw_node_limit(so->hnsw), rate);
 }
 
 /* Conditions on filter columns; false if no row can meet them. */

@@ -16,6 +16,18 @@
 #include "utils/spccache.h"
 
 /*
+ * Nanoseconds that cpu_operator_cost stands for, where it is about time on a
+ * processor alone: README.md, "cost.h".
+ */
+#define NS_PER_OPERATOR 2.5
+
+/* What a page that is in memory costs, as a part of random_page_cost. */
+#define PAGE_COST_CACHED 0.1
+
+/* To hand over a row, whatever it took to find. */
+#define ROW_NS 300
+
+/*
  * Share of the rows within what the query sets as the largest distance.
  * Nothing is known of the distances to a point, and the planner takes a third
  * of the rows for an inequality of which it knows nothing.  But distances
@@ -55,20 +67,38 @@ wants_null_vectors(IndexPath *path)
 	return false;
 }
 
-void
-vecidx_cost(PlannerInfo *root, IndexPath *path, double loop_count, const VecidxEffort *effort,
-			Cost *startup, Cost *total, Selectivity *selectivity, double *correlation,
-			double *pages)
+/* The conditions of a path on filter columns, as the query has them. */
+static List *
+filter_conditions(const IndexPath *path)
+{
+	List	   *conditions = NIL;
+	ListCell   *cell;
+
+	foreach(cell, path->indexclauses)
+		if (lfirst_node(IndexClause, cell)->indexcol > 0)
+			conditions = list_append_unique_ptr(conditions, lfirst_node(IndexClause, cell)->rinfo);
+	return conditions;
+}
+
+bool
+vecidx_filtered(const IndexPath *path)
+{
+	return filter_conditions(path) != NIL;
+}
+
+/* Share of the table's rows that an index has and that meet a path's conditions on filter columns. */
+static double
+table_share(PlannerInfo *root, IndexPath *path)
+{
+	return clauselist_selectivity(root, add_predicate_to_index_quals(path->indexinfo, filter_conditions(path)),
+								  path->indexinfo->rel->relid, JOIN_INNER, NULL);
+}
+
+bool
+vecidx_cost_begin(PlannerInfo *root, IndexPath *path, double *pass_rate,
+				  Cost *startup, Cost *total, Selectivity *selectivity, double *correlation, double *pages)
 {
 	IndexOptInfo *index = path->indexinfo;
-	GenericCosts costs = {0};
-	double		random_page_cost;
-	double		start_pages;
-	double		rows;
-	double		within;
-	double		rows_within;
-	double		row_pages;
-	Cost		cpu;
 
 	if (path->indexorderbys == NIL || wants_null_vectors(path))
 	{
@@ -79,32 +109,67 @@ vecidx_cost(PlannerInfo *root, IndexPath *path, double loop_count, const VecidxE
 		*selectivity = 0;
 		*correlation = 0;
 		*pages = 0;
-		return;
+		return false;
 	}
-
-	genericcostestimate(root, path, loop_count, &costs);
 	vecidx_filter_conditions(root, path);
-	get_tablespace_page_costs(index->reltablespace, &random_page_cost, NULL);
+	*pass_rate = 1;
+	if (vecidx_filtered(path))
+		*pass_rate = Min(1.0, table_share(root, path) * Max(index->rel->tuples, 1.0) / Max(index->tuples, 1.0));
+	return true;
+}
 
-	rows = Max(index->tuples, 1.0);
-	within = radius_selectivity(root, path);
-	rows_within = Max(rows * within, 1.0);
-	start_pages = Min(effort->start_pages, (double) index->pages);
+/*
+ * What a page of the index costs: it is in memory for the most part, or else
+ * nobody would search it; but not where the index is larger than memory.
+ */
+static double
+index_page_cost(const IndexOptInfo *index, double random_page_cost_)
+{
+	double		missed = Max(0.0, 1 - (double) effective_cache_size / Max((double) index->pages, 1.0));
 
-	/* beyond the first batch a scan reads on, in the end all that it may give */
-	row_pages = Min(rows_within * effort->row_pages, (double) index->pages);
+	return random_page_cost_ * (PAGE_COST_CACHED + (1 - PAGE_COST_CACHED) * missed);
+}
 
-	/*
-	 * Pages of an index that is searched are in memory for the most part:
-	 * charge as genericcostestimate would for repeated scans, that is little.
-	 */
-	cpu = cpu_operator_cost * effort->score_cost;
-	*startup = cpu * Min(effort->start_scored, rows) +
-		start_pages * random_page_cost * 0.1;
+/* What it costs to look at so many rows of the table and compute their distances. */
+static Cost
+fetch_cost(PlannerInfo *root, IndexPath *path, double nrows, double loop_count)
+{
+	RelOptInfo *rel = path->indexinfo->rel;
+	double		fetched = nrows;
+	double		page_cost;
+	QualCost	distance;
+
+	/* a scan that is repeated finds pages that it has had; one that is not is to pay for its first rows */
+	if (loop_count > 1)
+		fetched = Min(fetched, index_pages_fetched(nrows * loop_count, rel->pages, path->indexinfo->pages, root) / loop_count);
+	get_tablespace_page_costs(rel->reltablespace, &page_cost, NULL);
+	cost_qual_eval(&distance, path->indexorderbys, root);
+	return fetched * page_cost + nrows * distance.per_tuple;
+}
+
+void
+vecidx_cost(PlannerInfo *root, IndexPath *path, double loop_count, double pass_rate, const VecidxEffort *effort,
+			Cost *startup, Cost *total, Selectivity *selectivity, double *correlation,
+			double *pages)
+{
+	IndexOptInfo *index = path->indexinfo;
+	double		unit = cpu_operator_cost / NS_PER_OPERATOR;
+	double		within = radius_selectivity(root, path);
+	double		rows = Max(index->tuples * pass_rate * within, 1.0);
+	double		start_pages = Min(effort->start_pages, (double) index->pages);
+	double		row_pages = Min(rows * effort->row_pages, (double) index->pages);
+	double		page_cost;
+
+	get_tablespace_page_costs(index->reltablespace, &page_cost, NULL);
+	page_cost = index_page_cost(index, page_cost);
+
+	*startup = Min(effort->start_ns, effort->all_ns) * unit + start_pages * page_cost;
 	*total = *startup +
-		rows_within * (cpu_index_tuple_cost + cpu * effort->row_scored) +
-		row_pages * random_page_cost;
-	*selectivity = costs.indexSelectivity * within;
+		rows * (cpu_index_tuple_cost + ROW_NS * unit) +
+		Min(rows * effort->row_ns, effort->all_ns) * unit +
+		row_pages * page_cost +
+		fetch_cost(root, path, rows * effort->fetches, loop_count);
+	*selectivity = table_share(root, path) * within;
 	*correlation = 0;
-	*pages = costs.numIndexPages;
+	*pages = start_pages + row_pages;
 }

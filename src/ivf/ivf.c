@@ -330,10 +330,22 @@ ivf_buildphasename(int64 phase)
 }
 
 /*
- * Effort of a scan: it reads the whole directory, and of the lists the share that
- * is probed.  How many lists there are is worked out as a build would, so that
- * planning reads no page.  A code costs by its length, which the index's own
- * size tells well enough.
+ * Effort of a scan, in nanoseconds: a list of the directory and a code by their
+ * length, which the index's own size tells well enough; a page to look at it; a row's test.
+ */
+#define LIST_NS(bytes) (15 + (bytes) / 30)
+#define SCORE_NS(bytes) (1 + (bytes) / 60)
+#define PAGE_NS 40
+#define TEST_NS 0.2
+
+/* Rows that are gone through for each that is returned, past the first. */
+#define ROWS_A_ROW 32
+
+/*
+ * A scan reads the whole directory, and of the lists the share that is
+ * probed.  How many lists there are is worked out as a build would, so that
+ * planning reads no page.  Of rows that conditions on further columns leave, the
+ * nearest lie in more lists the fewer they are, about with the root of it.
  */
 static void
 ivf_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
@@ -341,26 +353,38 @@ ivf_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 				 double *correlation, double *pages)
 {
 	VecidxEffort effort = {0};
-	Relation	index = index_open(path->indexinfo->indexoid, NoLock);
-	const IvfOptions *options = (const IvfOptions *) index->rd_options;
-	const IvfSettings *settings = ivf_settings(index);
+	Relation	index;
+	const IvfOptions *options;
+	const IvfSettings *settings;
 	double		rows = Max(path->indexinfo->tuples, 1.0);
 	double		index_pages = path->indexinfo->pages;
-	double		bytes = index_pages * BLCKSZ / rows;
-	uint32		lists = options != NULL && options->lists > 0 ? (uint32) options->lists : ivf_default_lists(rows);
-	int			probes = settings->probes > 0 ? settings->probes : ivf_default_probes(lists);
-	double		share = Min(1.0, (double) probes / lists);
+	double		bytes = Min(index_pages * BLCKSZ / rows, BLCKSZ);
+	double		rate;
+	double		share;
+	double		row_ns;
+	uint32		lists;
+	int			probes;
 
+	if (!vecidx_cost_begin(root, path, &rate, startup, total, selectivity, correlation, pages))
+		return;
+	/* the planner holds a lock on it */
+	index = index_open(path->indexinfo->indexoid, NoLock);
+	options = (const IvfOptions *) index->rd_options;
+	settings = ivf_settings(index);
+	lists = options != NULL && options->lists > 0 ? (uint32) options->lists : ivf_default_lists(rows);
+	probes = settings->probes > 0 ? settings->probes : ivf_default_probes(lists);
+	effort.fetches = is_pq(index) && settings->rerank ? 1 : 0;
 	index_close(index, NoLock);
 
-	/* some nanoseconds and one for each 30 bytes, where an operator's cost stands for about 30 ns */
-	effort.score_cost = 0.2 + Min(bytes, BLCKSZ) / 1000;
-	effort.start_scored = Min(rows, lists + rows * share);
-	effort.row_scored = 1;
+	share = Min(1.0, (double) probes / lists / sqrt(Max(rate, 1 / rows)));
+	row_ns = TEST_NS + rate * SCORE_NS(bytes) + index_pages / rows * PAGE_NS;
+	effort.start_ns = lists * LIST_NS(bytes) + share * rows * row_ns;
+	effort.row_ns = ROWS_A_ROW / Max(rate, 1 / rows) * row_ns;
+	effort.all_ns = lists * LIST_NS(bytes) + rows * row_ns;
 	/* lists lie in runs of pages */
 	effort.start_pages = 1 + index_pages * share / 4;
 	effort.row_pages = index_pages / rows / 4;
-	vecidx_cost(root, path, loop_count, &effort, startup, total, selectivity, correlation, pages);
+	vecidx_cost(root, path, loop_count, rate, &effort, startup, total, selectivity, correlation, pages);
 }
 
 static IndexAmRoutine *

@@ -136,11 +136,11 @@ RESET hnsw.ef_search;
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> array_fill(0, ARRAY[16])::vector < 1.2 ORDER BY v <-> array_fill(0, ARRAY[16])::vector;
 
 -- it ends: a fraction of what the same query reads whose condition is not understood
+SET enable_seqscan = off;
 SELECT a.pages * 8 < b.pages AS fewer, a.removed, b.removed > 4500 AS all_rows, a.cond, b.cond FROM
 	radius_cost('SELECT id FROM t WHERE v <-> array_fill(0, ARRAY[16])::vector < 1.3 ORDER BY v <-> array_fill(0, ARRAY[16])::vector LIMIT 100') a,
 	radius_cost('SELECT id FROM t WHERE (v <-> array_fill(0, ARRAY[16])::vector) + 0 < 1.3 ORDER BY v <-> array_fill(0, ARRAY[16])::vector LIMIT 100') b;
 
-SET enable_seqscan = off;
 -- the query's other forms: what is understood, and what is not
 SELECT f.form, c.cond IS NOT NULL AS bounded, CASE WHEN c.cond IS NOT NULL THEN c.removed < 50 END AS ends FROM (VALUES
 	('v <-> q < 1.3::real'), ('v <-> q < 2'), ('l2_distance(v, q) < 1.3'), ('l2_distance(q, v) < 1.3'), ('v <-> q <= 0'),

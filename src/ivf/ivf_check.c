@@ -3,7 +3,7 @@
  *		vecidx_check() for ivfflat and ivfpq.
  *
  * What must hold, beside what index/check.c finds (no TID twice; with heap,
- * every TID has a row and every row a TID):
+ * every TID has a row and every row a TID; filter values are the row's):
  *
  * Metapage
  *	 M1 its options are possible, its sizes follow from them, and the column
@@ -80,6 +80,7 @@ typedef struct IvfCheck
 	IvfMetaPageData meta;
 	ListCode	code;
 	const VecidxFilterLayout *filters;
+	uint8	   *values;			/* a row's filter values, packed; NULL if there are none */
 	Quantizer	route;
 	char	   *blob;			/* origin and trained data */
 	int			nranges;
@@ -193,6 +194,11 @@ check_meta(IvfCheck *c)
 	{
 		vecidx_check_report(c->out, IVF_META_BLOCK, -1, "%s", problem);
 		return false;
+	}
+	if (c->filters != NULL)
+	{
+		c->values = palloc(c->filters->packed_size);
+		c->out->filters = c->filters;
 	}
 	return check_ranges(c);
 }
@@ -376,7 +382,9 @@ check_row(IvfCheck *c, BlockNumber block, OffsetNumber offset, const IvfSegmentR
 
 	if (!ItemPointerIsValid(&ref->tids[i]) && (ref->segment->flags & IVF_SEGMENT_BLOCKS) != 0)
 		return;
-	if (!vecidx_check_tid(c->out, &ref->tids[i]))
+	if (c->values != NULL)
+		vecidx_filter_get(c->filters, ref->filters, IVF_FILTER_CAPACITY(ref->segment->capacity), i, c->values);
+	if (!vecidx_check_row(c->out, &ref->tids[i], c->values))
 		vecidx_check_report(c->out, block, offset, "row %u of a segment of list %u has an impossible TID",
 							i, ref->segment->list);
 	if (ref->a != NULL)

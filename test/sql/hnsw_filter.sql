@@ -104,7 +104,11 @@ CREATE INDEX lies_idx ON lies USING hnsw (v vector_l2_ops, shifted(id), id);
 SELECT * FROM vecidx_check('lies_idx', true);
 SET test.shift = 1;
 SELECT slot, problem FROM vecidx_check('lies_idx', true) ORDER BY 1;
+CREATE INDEX lies_ivfflat ON lies USING ivfflat (v vector_l2_ops, id, shifted(id)) WITH (lists = 1);
+CREATE INDEX lies_ivfpq ON lies USING ivfpq (v vector_cosine_ops, shifted(id)) WITH (lists = 1);
+SELECT * FROM vecidx_check('lies_ivfflat', true) UNION ALL SELECT * FROM vecidx_check('lies_ivfpq', true);
 RESET test.shift;
+SELECT i, slot, problem FROM unnest('{lies_ivfflat,lies_ivfpq}'::regclass[]) i, vecidx_check(i, true) ORDER BY 1, 2;
 
 -- One vector many times, with values of its own each: all are found, built and inserted.
 CREATE TABLE twins (id int, v vector(4), a int);

@@ -659,6 +659,7 @@ create_from_sample(Relation heap, Relation index, IndexInfo *info, const IvfPara
 		.dim = params->spec.dim,
 		.lists = params->lists,
 		.seed = params->spec.seed,
+		.share = ivf_share(&params->spec),
 		.memory = (Size) maintenance_work_mem * 1024
 	};
 	MemoryContext old;

@@ -16,6 +16,7 @@
 
 #include "access/transam.h"
 #include "ivf/ivf.h"
+#include "ivf/ivf_train.h"
 #include "ivf/ivf_work.h"
 #include "miscadmin.h"
 #include "quant/kmeans.h"
@@ -140,6 +141,7 @@ find_centroids(IvfWork *work, const AllRows *all, Learned *learned)
 	spec.n = all->n;
 	spec.k = (int) Max(1, Min(wanted, all->n / 64));
 	spec.seed = ivf->code.spec.seed;
+	spec.share = ivf_share(&ivf->code.spec);
 	block = vecidx_alloc_aligned(work->context, kmeans_block_size(&spec));
 	kmeans_init(block, &spec);
 	kmeans_open(&km, block, all->vectors, vecidx_alloc_aligned(work->context, kmeans_scratch_size(&spec) + 1));

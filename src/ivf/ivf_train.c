@@ -124,6 +124,7 @@ make_plan(TrainPlan *plan, const IvfTrainParams *params, double rows)
 	plan->spec.metric = params->opclass->metric;
 	plan->spec.dim = params->dim;
 	plan->spec.seed = params->seed;
+	plan->spec.share = params->share;
 	for (k = Max(Min(k, IVF_MAX_LISTS), 1);; k /= 2)
 	{
 		Size		wanted = (Size) Min(most, Max((double) k * SAMPLES_PER_LIST, MIN_SAMPLE));

@@ -19,12 +19,23 @@
 #define PROGRESS_IVF_PHASE_SAMPLE 2
 #define PROGRESS_IVF_PHASE_TRAIN 3
 
+/*
+ * KMeansSpec.share: where exact values are scanned, as much recall at the same
+ * probes as plain k-means gives; where codes are, fewer rows for the same recall.
+ */
+static inline double
+ivf_share(const ListCodeSpec *spec)
+{
+	return spec->kind == LISTCODE_EXACT ? 0 : 0.2;
+}
+
 typedef struct IvfTrainParams
 {
 	const VecidxOpclass *opclass;	/* of floats or bits */
 	int			dim;
 	int			lists;			/* 0: about 4 * sqrt(rows), fewer where memory is short */
 	uint64		seed;			/* same table, same seed, same centroids, whatever the workers */
+	double		share;			/* of KMeansSpec */
 	Size		memory;			/* bytes that all of this may take at any time */
 } IvfTrainParams;
 

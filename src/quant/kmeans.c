@@ -24,15 +24,15 @@
 /* Fewer centroids than this are found in one step (README). */
 #define TWO_STEP_MIN_K 48
 
-/* Centroids of a part go by its samples to this power (README). */
-#define SHARE_EXPONENT 0.2
+/* A part with fewer samples than this for each of its centroids gets fewer centroids than others. */
+#define SAMPLES_PER_CENTROID 8
 
 /* Samples for each of the parts. */
 #define SAMPLES_PER_PART 256
 
-/* Iterations within one part, and over all: half as many where they take long. */
+/* Iterations within one part, and over all: fewer where they take long. */
 #define SMALL_PASSES 8
-#define PASSES(k) ((k) <= 4096 ? 6 : 3)
+#define PASSES(k) ((k) <= 256 ? 16 : (k) <= 4096 ? 6 : 3)
 
 /*
  * Under inner product a centroid is as long as its samples' projections on it
@@ -428,33 +428,30 @@ sort_samples(KMeans *km, const State *state, int k)
 		order[--start[labels[i]]] = (uint32_t) i;
 }
 
-/* A part's share of the centroids, by its samples. */
+/* A part's share of the centroids, by its n samples; in proportion if they are fewer than enough. */
 static double
-share(uint32_t n)
+share(const KMeansSpec *spec, double n, double enough)
 {
-	return pow((double) n, SHARE_EXPONENT);
+	return pow(fmax(n, enough), spec->share) * fmin(n / enough, 1);
 }
 
-/*
- * Deal the centroids out to parts, by a low power of the samples that each
- * has: between as many for all, which makes few probes find more, and as many
- * for each sample, which makes lists even (README).
- */
+/* Deal the centroids out to parts. */
 static void
 share_centroids(KMeans *km, const State *state)
 {
 	const uint32_t *start = at(km, state->start);
 	uint32_t   *first = at(km, state->first);
+	double		enough = (double) SAMPLES_PER_CENTROID * state->spec.k / state->parts;
 	double		total = 0;
 	double		sum = 0;
 
 	for (int p = 0; p < state->parts; p++)
-		total += share(start[p + 1] - start[p]);
+		total += share(&state->spec, start[p + 1] - start[p], enough);
 	/* from the running sum, so that they add up */
 	for (int p = 0; p < state->parts; p++)
 	{
 		first[p] = (uint32_t) floor(state->spec.k * (sum / total) + 0.5);
-		sum += share(start[p + 1] - start[p]);
+		sum += share(&state->spec, start[p + 1] - start[p], enough);
 	}
 	first[state->parts] = (uint32_t) state->spec.k;
 }

@@ -36,6 +36,14 @@ typedef struct KMeansSpec
 	size_t		n;				/* samples, finite; below 2^31 */
 	int			k;				/* centroids wanted, 1 .. KMEANS_MAX_K */
 	uint64_t	seed;
+
+	/*
+	 * Where many centroids are found in two steps: what power of its samples a
+	 * part's centroids go by.  0, as many for every part, makes few probes
+	 * find most; 1, in proportion, makes lists even, so that fewer rows are
+	 * scanned with more probes (README).
+	 */
+	double		share;
 } KMeansSpec;
 
 #define KMEANS_MAX_K 65536

@@ -13,7 +13,8 @@
  * list, over rows in a random list); and recall@10 by the share of rows that
  * are scanned and by probes.
  *
- * The second form takes time only, on points around random centres.
+ * The second form takes time only, on points around random centres.  The
+ * environment may have SHARE (KMeansSpec.share), RUNS (seeds) and NOPLAIN.
  */
 #include "bench.h"
 
@@ -293,7 +294,8 @@ plain(const float *sample, size_t n, int k, int iterations, Lists *lists)
 static void
 own(const float *sample, size_t n, int k, uint64_t seed, Lists *lists)
 {
-	KMeansSpec	spec = {.metric = metric, .elements = KMEANS_F32, .dim = base.dim, .n = n, .k = k, .seed = seed};
+	KMeansSpec	spec = {.metric = metric, .elements = KMEANS_F32, .dim = base.dim, .n = n, .k = k, .seed = seed,
+	.share = getenv("SHARE") != NULL ? atof(getenv("SHARE")) : 0};
 	void	   *block = allocate(kmeans_block_size(&spec));
 	void	   *scratch = allocate(kmeans_scratch_size(&spec));
 	double		start = now();

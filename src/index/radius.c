@@ -20,9 +20,9 @@
 #include <math.h>
 
 #include "access/relscan.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "index/monotone.h"
 #include "index/radius.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -40,9 +40,6 @@
  * built the index, in another order of summation.
  */
 #define COSINE_SLACK 1e-5
-
-/* How much a sum of two doubles is off, and twice more. */
-#define SIMILARITY_SLACK 2e-15
 
 /* ---- The operators ---- */
 
@@ -69,105 +66,34 @@ vecidx_within_support(PG_FUNCTION_ARGS)
 
 /* ---- Planning ---- */
 
-/* Whether an expression is the distance that a path is ordered by. */
+/* Whether a distance is the one that a path is ordered by. */
 static bool
-is_distance(Node *node, OpExpr *order)
+is_same_distance(OpExpr *distance, OpExpr *order)
 {
-	List	   *args;
-	Oid			function;
-
-	if (IsA(node, OpExpr))
-	{
-		args = castNode(OpExpr, node)->args;
-		function = get_opcode(castNode(OpExpr, node)->opno);
-	}
-	else if (IsA(node, FuncExpr))
-	{
-		args = castNode(FuncExpr, node)->args;
-		function = castNode(FuncExpr, node)->funcid;
-	}
-	else
+	if (distance->opno != order->opno)
 		return false;
-	if (list_length(args) != 2 || function != get_opcode(order->opno))
-		return false;
-	if (equal(args, order->args))
+	if (equal(distance->args, order->args))
 		return true;
 	/* the planner put the column on the left side of the order */
 	return get_commutator(order->opno) == order->opno &&
-		equal(linitial(args), lsecond(order->args)) && equal(lsecond(args), linitial(order->args));
+		equal(linitial(distance->args), lsecond(order->args)) && equal(lsecond(distance->args), linitial(order->args));
 }
 
-static bool
-is_minus_one(Node *node)
-{
-	return IsA(node, Const) && !castNode(Const, node)->constisnull &&
-		castNode(Const, node)->consttype == FLOAT8OID && DatumGetFloat8(castNode(Const, node)->constvalue) == -1;
-}
-
-/*
- * Whether an expression is a similarity, that is the distance taken from a
- * constant: 1 - (v <=> q), -(v <#> q), (v <#> q) * -1.
- */
-static bool
-is_similarity(Node *node, OpExpr *order, double *from)
-{
-	List	   *args;
-
-	if (!IsA(node, OpExpr))
-		return false;
-	args = castNode(OpExpr, node)->args;
-	*from = 0;
-	switch (get_opcode(castNode(OpExpr, node)->opno))
-	{
-		case F_FLOAT8MI:
-			if (!IsA(linitial(args), Const) || castNode(Const, linitial(args))->constisnull)
-				return false;
-			*from = DatumGetFloat8(castNode(Const, linitial(args))->constvalue);
-			return isfinite(*from) && is_distance(lsecond(args), order);
-		case F_FLOAT8UM:
-			return is_distance(linitial(args), order);
-		case F_FLOAT8MUL:
-			return (is_minus_one(linitial(args)) && is_distance(lsecond(args), order)) ||
-				(is_minus_one(lsecond(args)) && is_distance(linitial(args), order));
-		default:
-			return false;
-	}
-}
-
-/* An expression of doubles by an operator of theirs. */
+/* A bound as a double; NULL where a cast might fail that the query does not have. */
 static Expr *
-compute(const char *operator, Expr *left, Expr *right)
+double_of(PlannerInfo *root, Node *bound)
 {
-	Oid			oid = OpernameGetOprid(list_make2(makeString("pg_catalog"), makeString(pstrdup(operator))),
-									   left != NULL ? FLOAT8OID : InvalidOid, FLOAT8OID);
+	double		value;
 
-	if (left == NULL)
-		return make_opclause(oid, FLOAT8OID, false, right, NULL, InvalidOid, InvalidOid);
-	return make_opclause(oid, FLOAT8OID, false, left, right, InvalidOid, InvalidOid);
-}
-
-static Expr *
-double_const(double value)
-{
-	return (Expr *) makeConst(FLOAT8OID, -1, InvalidOid, sizeof(float8), Float8GetDatum(value), false, FLOAT8PASSBYVAL);
-}
-
-/*
- * The distance at which a similarity, which begins at `from`, has fallen to a
- * bound; and a little more, for what either subtraction rounds off.
- */
-static Expr *
-distance_of_similarity(double from, Expr *bound)
-{
-	Expr	   *slack;
-
-	if (from == 0)
-		return compute("-", NULL, bound);
-	slack = (Expr *) makeFuncExpr(F_ABS_FLOAT8, FLOAT8OID, list_make1(copyObject(bound)),
-								  InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
-	return compute("+",
-				   compute("-", double_const(from + SIMILARITY_SLACK * fabs(from)), bound),
-				   compute("*", double_const(SIMILARITY_SLACK), slack));
+	if (number_of_const(bound, &value))
+		return (Expr *) makeConst(FLOAT8OID, -1, InvalidOid, sizeof(float8), Float8GetDatum(value), false, FLOAT8PASSBYVAL);
+	bound = copyObject(bound);
+	if (exprType(bound) == FLOAT4OID)
+		bound = (Node *) makeFuncExpr(F_FLOAT8_FLOAT4, FLOAT8OID, list_make1(bound),
+									  InvalidOid, InvalidOid, COERCE_EXPLICIT_CAST);
+	if (exprType(bound) != FLOAT8OID)
+		return NULL;
+	return (Expr *) eval_const_expressions(root, bound);
 }
 
 /*
@@ -175,16 +101,19 @@ distance_of_similarity(double from, Expr *bound)
  * strategies; NULL if nothing does.
  */
 static Expr *
-distance_bound(PlannerInfo *root, RestrictInfo *rinfo, Index relid, OpExpr *order, int *strategy)
+distance_bound(PlannerInfo *root, RestrictInfo *rinfo, const IndexPath *path, OpExpr *order, int *strategy)
 {
+	const IndexOptInfo *index = path->indexinfo;
+	int			column = linitial_int(path->indexorderbycols);
+	Index		relid = index->rel->relid;
 	OpExpr	   *clause = (OpExpr *) rinfo->clause;
 	Oid			comparison;
 	Node	   *distance;
 	Node	   *bound;
 	Relids		bound_relids;
-	double		from = 0;
-	bool		similarity;
+	Monotone	m;
 	int			btree_strategy;
+	Expr	   *result;
 
 	if (!is_opclause(clause) || list_length(clause->args) != 2)
 		return NULL;
@@ -201,15 +130,16 @@ distance_bound(PlannerInfo *root, RestrictInfo *rinfo, Index relid, OpExpr *orde
 		bound = linitial(clause->args);
 		bound_relids = rinfo->left_relids;
 	}
-	similarity = is_similarity(distance, order, &from);
-	if (!OidIsValid(comparison) || !(similarity || is_distance(distance, order)))
+	if (!OidIsValid(comparison) || IsA(distance, Var) ||
+		!monotone_in_distance(distance, index, column, &m) || !is_same_distance(m.distance, order))
 		return NULL;
 
+	/* what falls as the distance rises is bounded from below */
 	btree_strategy = get_op_opfamily_strategy(comparison,
-											  lookup_type_cache(FLOAT8OID, TYPECACHE_BTREE_OPFAMILY)->btree_opf);
-	if (btree_strategy == (similarity ? BTGreaterStrategyNumber : BTLessStrategyNumber))
+											  lookup_type_cache(exprType(distance), TYPECACHE_BTREE_OPFAMILY)->btree_opf);
+	if (btree_strategy == (m.falling ? BTGreaterStrategyNumber : BTLessStrategyNumber))
 		*strategy = VECIDX_LESS_STRATEGY;
-	else if (btree_strategy == (similarity ? BTGreaterEqualStrategyNumber : BTLessEqualStrategyNumber))
+	else if (btree_strategy == (m.falling ? BTGreaterEqualStrategyNumber : BTLessEqualStrategyNumber))
 		*strategy = VECIDX_LESS_EQUAL_STRATEGY;
 	else
 		return NULL;
@@ -227,15 +157,8 @@ distance_bound(PlannerInfo *root, RestrictInfo *rinfo, Index relid, OpExpr *orde
 		contain_volatile_functions(bound) || contain_subplans(bound))
 		return NULL;
 
-	bound = copyObject(bound);
-	if (exprType(bound) == FLOAT4OID)
-		bound = (Node *) makeFuncExpr(F_FLOAT8_FLOAT4, FLOAT8OID, list_make1(bound),
-									  InvalidOid, InvalidOid, COERCE_EXPLICIT_CAST);
-	if (exprType(bound) != FLOAT8OID)
-		return NULL;
-	if (similarity)
-		bound = (Node *) distance_of_similarity(from, (Expr *) bound);
-	return (Expr *) eval_const_expressions(root, bound);
+	result = double_of(root, bound);
+	return result != NULL ? monotone_bound(distance, index, column, result) : NULL;
 }
 
 static bool
@@ -269,7 +192,7 @@ vecidx_radius_conditions(PlannerInfo *root, IndexPath *path)
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
 		IndexClause *condition;
 		int			strategy;
-		Expr	   *bound = distance_bound(root, rinfo, index->rel->relid, order, &strategy);
+		Expr	   *bound = distance_bound(root, rinfo, path, order, &strategy);
 		Oid			operator;
 
 		if (bound == NULL)

@@ -78,7 +78,7 @@ FROM unnest(ARRAY[
 SELECT form, shapes_plan(format('SELECT id FROM t ORDER BY %s LIMIT 12', form))
 FROM unnest(ARRAY[
 	'v <=> q DESC', '1 - (v <=> q) ASC', '(v <=> q) - 1 DESC', '(v <=> q) * -1 ASC', '(v <=> q) / -1 ASC', 'inner_product(v, q) ASC', '1 / (1 + (v <-> q)) ASC',
-	'(v <=> q) * 0 ASC', '(v <=> q) * ''NaN'' ASC', '(v <=> q) * ''Infinity'' ASC', '1 / (1 + (v <#> q)) DESC', '1 / ((v <-> q) - 1) DESC', '1 / (1 + (v <-> q)::numeric) DESC', '(v <-> q)::numeric / 3 ASC',
+	'(v <=> q) + 0 ASC', '0 + (v <=> q) ASC', '(v <=> q) - 0 ASC', '(v <=> q) * 0 ASC', '(v <=> q) * ''NaN'' ASC', '(v <=> q) * ''Infinity'' ASC', '1 / (1 + (v <#> q)) DESC', '1 / ((v <-> q) - 1) DESC', '1 / (1 + (v <-> q)::numeric) DESC', '(v <-> q)::numeric / 3 ASC',
 	'(v <=> q) * id ASC', '(v <=> q) + id ASC', '(v <=> q) + random() ASC', '(v <=> q) + (v <-> q) ASC', '(v <=> v) ASC', 'abs(v <#> q) ASC', 'power(v <-> q, 2) ASC', 'exp(v <-> q) ASC',
 	'vector_spherical_distance(v, q) ASC', 'greatest(v <=> q, id) ASC', 'coalesce(v <=> q, id) ASC', 'CASE WHEN id > 5 THEN v <=> q END ASC', '((v <=> q) || '''') ASC']) form;
 
@@ -106,6 +106,49 @@ SELECT form, (shapes_try(format('SELECT id FROM t ORDER BY v <=> q %s', form))).
 SELECT form, (shapes_try('SELECT id FROM t WHERE ' || form)).* FROM unnest(ARRAY[
 	'1 - (v <=> q) > 0.4 ORDER BY 1 - (v <=> q) DESC', '1 - (v <=> q) > 0.4 ORDER BY 1 - (v <=> q) DESC, id', 'v <=> q < 0.6 ORDER BY 1 - (v <=> q) DESC', 'inner_product(v, q) > 2 ORDER BY inner_product(v, q) DESC',
 	'(v <#> q) * -1 > 2 ORDER BY inner_product(v, q) DESC']) form;
+-- bounds on a row's own value, which tell > from >=, in whatever form: as a constant, and as a parameter where that is understood
+CREATE FUNCTION shapes_bounds(form text, comparison text, direction text, OUT understood text, OUT of_parameter text, OUT tried int, OUT different int) LANGUAGE plpgsql AS $$
+DECLARE
+	type text;
+	bound text;
+	op text;
+	query text;
+	cond text;
+	exact int[];
+	found int[];
+	plan jsonb;
+BEGIN
+	tried := 0;
+	different := 0;
+	EXECUTE shapes_q(format('SELECT pg_typeof(%s) FROM t LIMIT 1', form)) INTO type;
+	FOR bound IN EXECUTE shapes_q(format('SELECT (%s)::text FROM t WHERE id IN (77, 1105, 645, 716, 3, 1000) ORDER BY id', form)) LOOP
+		FOREACH op IN ARRAY ARRAY[comparison, comparison || '='] LOOP
+			query := shapes_q(format('SELECT id FROM t WHERE %s %s %L::%s ORDER BY %s %s', form, op, bound, type, form, direction));
+			EXECUTE 'EXPLAIN (FORMAT JSON) ' || query INTO plan;
+			understood := coalesce(jsonb_path_exists(plan, 'strict $.** ? (exists (@."Order By"))."Index Cond"'), false);
+			EXECUTE format('SELECT array(SELECT id FROM (%s) s ORDER BY id)', query) INTO found;
+			EXECUTE format('SELECT array(SELECT id FROM t WHERE %s %s %L::%s ORDER BY id)', shapes_q(form), op, bound, type) INTO exact;
+			tried := tried + 1;
+			different := different + (found <> exact)::int;
+
+			EXECUTE format('PREPARE shapes_bound (%s) AS ', type) || shapes_q(format('SELECT array_agg(id ORDER BY id) FROM (SELECT id FROM t WHERE %s %s $1 ORDER BY %s %s OFFSET 0) s', form, op, form, direction));
+			PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
+			EXECUTE format('EXPLAIN (FORMAT JSON) EXECUTE shapes_bound (%L)', bound) INTO plan;
+			of_parameter := jsonb_path_exists(plan, 'strict $.** ? (exists (@."Order By"))."Index Cond"');
+			EXECUTE format('EXECUTE shapes_bound (%L)', bound) INTO found;
+			PERFORM set_config('plan_cache_mode', 'auto', true);
+			DEALLOCATE shapes_bound;
+			different := different + (coalesce(found, '{}') <> exact)::int;
+		END LOOP;
+	END LOOP;
+END $$;
+SELECT f.*, b.* FROM (VALUES
+	('1 - (v <=> q)', '>', 'DESC'), ('(1 - (v <=> q)) * 100', '>', 'DESC'), ('1 - (v <=> q) / 2', '>', 'DESC'), ('1 + (v <=> q)', '<', 'ASC'), ('(v <-> q) - 3', '<', 'ASC'), ('(v <-> q) * -3', '>', 'DESC'), ('(v <-> q) / -0.7', '>', 'DESC'),
+	('inner_product(v, q)', '>', 'DESC'), ('-inner_product(q, v)', '<', 'ASC'), ('3 * inner_product(v, q) - 1', '>', 'DESC'), ('l1_distance(v, q)', '<', 'ASC'), ('vector_l2_squared_distance(v, q)', '<', 'ASC'),
+	('1 / (1 + (v <-> q))', '>', 'DESC'), ('100 / (0.5 + (v <-> q) * 2)', '>', 'DESC'), ('-1 / (1 + (v <-> q))', '<', 'ASC'), ('sqrt(v <-> q)', '<', 'ASC'), ('(v <-> q)::real', '<', 'ASC'), ('1 - (v <=> q)::real', '>', 'DESC'), ('(v <=> q)::real * 3::real', '<', 'ASC'), ('(1 - (v <=> q))::numeric', '>', 'DESC'),
+	('round((1 - (v <=> q))::numeric, 2)', '>', 'DESC'), ('(v <-> q)::numeric(6,1)', '<', 'ASC'), ('round((v <-> q)::numeric, -1)', '<', 'ASC'), ('((v <-> q) * 100)::int', '<', 'ASC'), ('floor(10 * (v <-> q))', '<', 'ASC'), ('-ceil(v <-> q)', '>', 'DESC'), ('coalesce(1 - (v <=> q), 0)', '>', 'DESC'), ('greatest(1 - (v <=> q), 0)', '>', 'DESC'))
+	f (form, comparison, direction), shapes_bounds(form, comparison, direction) b;
+DROP FUNCTION shapes_bounds;
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE 1 - (v <=> '[1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,1]') > 0.5 ORDER BY 1 - (v <=> '[1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,1]') DESC, id LIMIT 10;
 
 -- distances that are named in one query and used in another
@@ -141,11 +184,11 @@ SELECT (shapes_try('SELECT a.id, b.id AS b FROM t a LEFT JOIN t b ON b.id = a.id
 -- nearest of each group, of each row of another table
 SELECT form, (shapes_try(form)).* FROM unnest(ARRAY[
 	'SELECT c, s.id FROM generate_series(0, 6) c, LATERAL (SELECT id FROM t WHERE category = c ORDER BY v <=> q LIMIT 2) s ORDER BY c, id',
-	'SELECT i, s.id, s.s FROM generate_series(1, 20) i, LATERAL (SELECT id, 1 - (v <=> shapes_vec(i * 3, 16)) AS s FROM t ORDER BY s DESC LIMIT 3) s ORDER BY i, s DESC',
-	'SELECT i, s.id FROM generate_series(1, 20) i, LATERAL (SELECT id FROM t ORDER BY inner_product(v, shapes_vec(i * 3, 16)) DESC LIMIT 3 OFFSET 1) s ORDER BY i, id',
-	'SELECT i, s.id FROM generate_series(1, 20) i LEFT JOIN LATERAL (SELECT id FROM t WHERE n IS NOT NULL ORDER BY n <=> shapes_vec(i * 3, 16), id LIMIT 4) s ON true ORDER BY i, id',
-	'SELECT i, (SELECT id FROM t ORDER BY 1 - (v <=> shapes_vec(i * 3, 16)) DESC LIMIT 1) FROM generate_series(1, 20) i',
-	'SELECT i, s.id FROM generate_series(1, 20) i, LATERAL (SELECT id FROM t ORDER BY i - (v <=> shapes_vec(i * 3, 16)) DESC LIMIT 1) s ORDER BY i',
+	'SELECT i, s.id, s.s FROM generate_series(1, 8) i, LATERAL (SELECT id, 1 - (v <=> shapes_vec(i * 3, 16)) AS s FROM t ORDER BY s DESC LIMIT 3) s ORDER BY i, s DESC',
+	'SELECT i, s.id FROM generate_series(1, 8) i, LATERAL (SELECT id FROM t ORDER BY inner_product(v, shapes_vec(i * 3, 16)) DESC LIMIT 3 OFFSET 1) s ORDER BY i, id',
+	'SELECT i, s.id FROM generate_series(1, 8) i LEFT JOIN LATERAL (SELECT id FROM t WHERE n IS NOT NULL ORDER BY n <=> shapes_vec(i * 3, 16), id LIMIT 4) s ON true ORDER BY i, id',
+	'SELECT i, (SELECT id FROM t ORDER BY 1 - (v <=> shapes_vec(i * 3, 16)) DESC LIMIT 1) FROM generate_series(1, 8) i',
+	'SELECT i, s.id FROM generate_series(1, 8) i, LATERAL (SELECT id FROM t ORDER BY i - (v <=> shapes_vec(i * 3, 16)) DESC LIMIT 1) s ORDER BY i',
 	'SELECT a.id, s.id AS b FROM t a, LATERAL (SELECT id FROM t b WHERE b.id <> a.id ORDER BY 1 - (a.v <=> b.v) DESC LIMIT 2) s WHERE a.id < 20 ORDER BY 1, 2']) form;
 
 -- prepared statements, by plans for all values

@@ -14,14 +14,16 @@
 
 #include <math.h>
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "index/monotone.h"
 #include "index/opclass.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
-#include "plan/monotone.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/fmgroids.h"
@@ -185,6 +187,8 @@ distance_itself(Node *expr, const IndexOptInfo *index, int column, Monotone *res
 typedef enum Form
 {
 	FORM_RISING,				/* f(x), rising; further arguments are constants */
+	FORM_ROUND,					/* the same, to whole numbers or digits behind the point */
+	FORM_SQRT,					/* the same */
 	FORM_FALLING,
 	FORM_ADD,
 	FORM_SUBTRACT,
@@ -192,13 +196,14 @@ typedef enum Form
 	FORM_DIVIDE
 } Form;
 
-static const struct
+typedef struct FormEntry
 {
 	Oid			function;
 	Form		form;
 	bool		doubles;		/* arithmetic of doubles, which bounds follow */
-}			forms[] =
-{
+} FormEntry;
+
+static const FormEntry forms[] = {
 	{F_FLOAT8PL, FORM_ADD, true},
 	{F_FLOAT8MI, FORM_SUBTRACT, true},
 	{F_FLOAT8MUL, FORM_MULTIPLY, true},
@@ -232,26 +237,32 @@ static const struct
 	{F_NUMERIC_FLOAT8, FORM_RISING, false},
 	{F_NUMERIC_FLOAT4, FORM_RISING, false},
 	{F_FLOAT8_NUMERIC, FORM_RISING, false},
-	{F_NUMERIC_NUMERIC_INT4, FORM_RISING, false},
-	{F_INT2_FLOAT8, FORM_RISING, false},
-	{F_INT4_FLOAT8, FORM_RISING, false},
-	{F_INT8_FLOAT8, FORM_RISING, false},
+	{F_NUMERIC_NUMERIC_INT4, FORM_ROUND, false},
+	{F_INT2_FLOAT8, FORM_ROUND, false},
+	{F_INT4_FLOAT8, FORM_ROUND, false},
+	{F_INT8_FLOAT8, FORM_ROUND, false},
 
-	{F_DSQRT, FORM_RISING, false},
-	{F_SQRT_FLOAT8, FORM_RISING, false},
-	{F_DROUND, FORM_RISING, false},
-	{F_ROUND_FLOAT8, FORM_RISING, false},
-	{F_DTRUNC, FORM_RISING, false},
-	{F_TRUNC_FLOAT8, FORM_RISING, false},
-	{F_CEIL_FLOAT8, FORM_RISING, false},
-	{F_CEILING_FLOAT8, FORM_RISING, false},
-	{F_FLOOR_FLOAT8, FORM_RISING, false},
-	{F_ROUND_NUMERIC_INT4, FORM_RISING, false},
-	{F_TRUNC_NUMERIC_INT4, FORM_RISING, false},
-	{F_CEIL_NUMERIC, FORM_RISING, false},
-	{F_CEILING_NUMERIC, FORM_RISING, false},
-	{F_FLOOR_NUMERIC, FORM_RISING, false},
+	{F_DSQRT, FORM_SQRT, false},
+	{F_SQRT_FLOAT8, FORM_SQRT, false},
+	{F_DROUND, FORM_ROUND, false},
+	{F_ROUND_FLOAT8, FORM_ROUND, false},
+	{F_DTRUNC, FORM_ROUND, false},
+	{F_TRUNC_FLOAT8, FORM_ROUND, false},
+	{F_CEIL_FLOAT8, FORM_ROUND, false},
+	{F_CEILING_FLOAT8, FORM_ROUND, false},
+	{F_FLOOR_FLOAT8, FORM_ROUND, false},
+	{F_ROUND_NUMERIC_INT4, FORM_ROUND, false},
+	{F_TRUNC_NUMERIC_INT4, FORM_ROUND, false},
+	{F_CEIL_NUMERIC, FORM_ROUND, false},
+	{F_CEILING_NUMERIC, FORM_ROUND, false},
+	{F_FLOOR_NUMERIC, FORM_ROUND, false},
 };
+
+static inline bool
+is_function(Form form)
+{
+	return form == FORM_RISING || form == FORM_ROUND || form == FORM_SQRT || form == FORM_FALLING;
+}
 
 /* Whether an expression has one value for all rows of a scan. */
 static bool
@@ -261,11 +272,10 @@ is_fixed(Node *expr)
 		!contain_agg_clause(expr) && !contain_window_function(expr) && !expression_returns_set(expr);
 }
 
-/* A constant that is a number other than zero. */
-static bool
-is_number(Node *expr, double *value)
+bool
+number_of_const(const Node *expr, double *value)
 {
-	Const	   *constant = (Const *) expr;
+	const Const *constant = (const Const *) expr;
 
 	if (!IsA(expr, Const) || constant->constisnull)
 		return false;
@@ -273,17 +283,32 @@ is_number(Node *expr, double *value)
 	{
 		case FLOAT8OID:
 			*value = DatumGetFloat8(constant->constvalue);
-			break;
+			return true;
 		case FLOAT4OID:
 			*value = DatumGetFloat4(constant->constvalue);
-			break;
+			return true;
 		case NUMERICOID:
 			*value = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, constant->constvalue));
-			break;
+			return true;
+		case INT2OID:
+			*value = DatumGetInt16(constant->constvalue);
+			return true;
+		case INT4OID:
+			*value = DatumGetInt32(constant->constvalue);
+			return true;
+		case INT8OID:
+			*value = (double) DatumGetInt64(constant->constvalue);
+			return true;
 		default:
 			return false;
 	}
-	return isfinite(*value) && *value != 0;
+}
+
+/* A constant that is a number other than zero. */
+static bool
+is_number(Node *expr, double *value)
+{
+	return number_of_const(expr, value) && isfinite(*value) && *value != 0;
 }
 
 static void
@@ -311,6 +336,9 @@ combine(Form form, bool doubles, Node *fixed, bool fixed_left, Monotone *x)
 	double		c = 0;
 	bool		known = is_number(fixed, &c);
 
+	/* x + 0: in PostgreSQL the way to say that an index is not wanted */
+	if (!known && c == 0 && IsA(fixed, Const) && !(form == FORM_SUBTRACT && fixed_left))
+		return false;
 	switch (form)
 	{
 		case FORM_ADD:
@@ -381,11 +409,34 @@ clamped(MinMaxExpr *expr, const IndexOptInfo *index, int column, Monotone *resul
 	return found;
 }
 
+/* What an expression makes of another; NULL if it is none of the forms above. */
+static const FormEntry *
+form_of(Oid function)
+{
+	for (size_t i = 0; i < lengthof(forms); i++)
+		if (forms[i].function == function)
+			return &forms[i];
+	return NULL;
+}
+
+/* The part of a cast or coalesce() that is not NULL's affair. */
+static Node *
+inner(Node *expr)
+{
+	while (IsA(expr, RelabelType) || IsA(expr, CoalesceExpr))
+		expr = IsA(expr, RelabelType) ? (Node *) castNode(RelabelType, expr)->arg :
+			linitial(castNode(CoalesceExpr, expr)->args);
+	return expr;
+}
+
 bool
 monotone_in_distance(Node *expr, const IndexOptInfo *index, int column, Monotone *result)
 {
 	Oid			function;
 	List	   *args;
+	const FormEntry *form;
+	Node	   *left;
+	Node	   *right;
 
 	check_stack_depth();
 	if (IsA(expr, RelabelType))
@@ -405,29 +456,273 @@ monotone_in_distance(Node *expr, const IndexOptInfo *index, int column, Monotone
 	}
 	if (!take_apart(expr, &function, &args))
 		return false;
+	form = form_of(function);
+	if (form == NULL)
+		return distance_itself(expr, index, column, result);
 
-	for (size_t i = 0; i < lengthof(forms); i++)
+	left = linitial(args);
+	right = list_length(args) > 1 ? lsecond(args) : NULL;
+	if (is_function(form->form))
 	{
+		if ((right != NULL && !is_fixed(right)) || !monotone_in_distance(left, index, column, result))
+			return false;
+		result->falling ^= form->form == FORM_FALLING;
+		unbounded(result);
+		return true;
+	}
+	if (is_fixed(left))
+		return monotone_in_distance(right, index, column, result) &&
+			combine(form->form, form->doubles, left, true, result);
+	return is_fixed(right) && monotone_in_distance(left, index, column, result) &&
+		combine(form->form, form->doubles, right, false, result);
+}
+
+/* ---- Bounds ---- */
+
+/*
+ * More than rounding takes off a result, in proportion to the operands: of
+ * doubles, and of what went through float4 or numeric (which is exact but for
+ * the 15 digits that it takes over from a double).
+ */
+#define DOUBLE_SLACK 2e-15
+#define FLOAT4_SLACK 2e-7
+
+/* Beyond these nothing is bounded, and no product overflows. */
+#define MAX_FACTOR 1e15
+#define MAX_BOUND 1e60
+
+static Expr *
+double_const(double value)
+{
+	return (Expr *) makeConst(FLOAT8OID, -1, InvalidOid, sizeof(float8), Float8GetDatum(value), false, FLOAT8PASSBYVAL);
+}
+
+/*
+ * Arithmetic of doubles: done here for constants, where it may overflow, or an
+ * expression.
+ */
+static Expr *
+compute(char operator, Expr *left, Expr *right)
+{
+	char		name[2] = {operator, 0};
+	Oid			oid;
+	double		l;
+	double		r;
+
+	if (number_of_const((Node *) left, &l) && number_of_const((Node *) right, &r))
+		return double_const(operator == '+' ? l + r : operator == '-' ? l - r : operator == '*' ? l * r : l / r);
+	oid = OpernameGetOprid(list_make2(makeString(pstrdup("pg_catalog")), makeString(pstrdup(name))), FLOAT8OID, FLOAT8OID);
+	return make_opclause(oid, FLOAT8OID, false, left, right, InvalidOid, InvalidOid);
+}
+
+/* -x or the absolute value of x */
+static Expr *
+compute_one(bool absolute, Expr *value)
+{
+	double		v;
+
+	if (number_of_const((Node *) value, &v))
+		return double_const(absolute ? fabs(v) : -v);
+	if (absolute)
+		return (Expr *) makeFuncExpr(F_ABS_FLOAT8, FLOAT8OID, list_make1(copyObject(value)),
+									 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	return make_opclause(OpernameGetOprid(list_make2(makeString(pstrdup("pg_catalog")), makeString(pstrdup("-"))),
+										  InvalidOid, FLOAT8OID),
+						 FLOAT8OID, false, value, NULL, InvalidOid, InvalidOid);
+}
+
+static Expr *
+limited(MinMaxOp op, Expr *value, double limit)
+{
+	MinMaxExpr *result = makeNode(MinMaxExpr);
+
+	result->minmaxtype = FLOAT8OID;
+	result->op = op;
+	result->args = list_make2(value, double_const(limit));
+	result->location = -1;
+	return (Expr *) result;
+}
+
+/* A bound that products can be made of; NaN remains, which bounds nothing. */
+static Expr *
+tamed(Expr *bound)
+{
+	double		b;
+
+	if (number_of_const((Node *) bound, &b))
+		return bound;
+	return limited(IS_GREATEST, limited(IS_LEAST, bound, MAX_BOUND), -MAX_BOUND);
+}
+
+static Expr *
+at_least(Expr *bound, double limit)
+{
+	double		b;
+
+	if (number_of_const((Node *) bound, &b))
+		return double_const(b < limit ? limit : b);
+	return limited(IS_GREATEST, bound, limit);
+}
+
+/* Past a bound: above it if it is an upper one, else below. */
+static Expr *
+widened(bool upper, Expr *bound, Expr *by)
+{
+	return compute(upper ? '+' : '-', bound, by);
+}
+
+static Expr *
+in_proportion(double slack, Expr *value)
+{
+	return compute('*', double_const(slack), compute_one(true, value));
+}
+
+/*
+ * Bounds of x from those of x combined with a constant; *upper says which.
+ * NULL where x is not bounded then.
+ */
+static Expr *
+uncombine(const FormEntry *form, double slack, Node *fixed, bool fixed_left, const Monotone *x, bool *upper, Expr *bound)
+{
+	double		c;
+	double		past;
+	Expr	   *result;
+
+	if (!number_of_const(fixed, &c) || !isfinite(c))
+		return NULL;
+	switch (form->form)
+	{
+		case FORM_ADD:
+		case FORM_SUBTRACT:
+			if (form->form == FORM_SUBTRACT && fixed_left)
+			{
+				*upper = !*upper;
+				if (c == 0)
+					return compute_one(false, bound);
+			}
+			else
+				c = form->form == FORM_SUBTRACT ? c : -c;
+			past = *upper ? slack * fabs(c) : -slack * fabs(c);
+			if (form->form == FORM_SUBTRACT && fixed_left)
+				result = compute('-', double_const(c + past), bound);
+			else
+				result = compute('+', bound, double_const(c + past));
+			return widened(*upper, result, in_proportion(slack, bound));
+
+		case FORM_MULTIPLY:
+		case FORM_DIVIDE:
+			if (form->form == FORM_DIVIDE && fixed_left)
+			{
+				/* c / x >= b, of which x and c are above zero */
+				if (*upper || !(x->low > 0) || !(c > 1 / MAX_FACTOR && c < MAX_FACTOR))
+					return NULL;
+				*upper = true;
+				return compute('*', double_const(1 + 4 * slack),
+							   compute('/', double_const(c),
+									   at_least(bound, 1 / MAX_BOUND)));
+			}
+			if (fabs(c) == 1)
+			{
+				*upper ^= c < 0;
+				return c < 0 ? compute_one(false, bound) : bound;
+			}
+			if (fabs(c) < 1 / MAX_FACTOR || fabs(c) > MAX_FACTOR)
+				return NULL;
+			*upper ^= c < 0;
+			result = compute(form->form == FORM_MULTIPLY ? '/' : '*', tamed(bound), double_const(c));
+			return widened(*upper, result, in_proportion(2 * slack, result));
+
+		default:
+			return NULL;
+	}
+}
+
+/* The unit that a rounding function rounds to, 0 where that is not known. */
+static double
+unit_of(Oid function, Node *digits)
+{
+	double		n = 0;
+
+	if (digits != NULL && !number_of_const(digits, &n))
+		return 0;
+	if (function == F_NUMERIC_NUMERIC_INT4)
+	{
+		int			typmod = (int) n - VARHDRSZ;
+
+		/* of numeric(p,s): s, that may be negative */
+		n = ((typmod & 0x7ff) ^ 1024) - 1024;
+	}
+	return fabs(n) > 100 ? 0 : pow(10, -n);
+}
+
+Expr *
+monotone_bound(Node *expr, const IndexOptInfo *index, int column, Expr *bound)
+{
+	Monotone	m;
+	bool		upper;
+	Oid			function;
+	List	   *args;
+
+	if (!monotone_in_distance(expr, index, column, &m))
+		return NULL;
+	upper = !m.falling;
+	for (;;)
+	{
+		const FormEntry *form;
 		Node	   *left;
 		Node	   *right;
+		double		slack;
+		double		unit;
+		bool		fixed_left;
 
-		if (forms[i].function != function)
-			continue;
+		expr = inner(expr);
+		if (!take_apart(expr, &function, &args))
+			return NULL;		/* greatest(), least() */
+		form = form_of(function);
+		if (form == NULL)
+			break;
 		left = linitial(args);
 		right = list_length(args) > 1 ? lsecond(args) : NULL;
-		if (forms[i].form == FORM_RISING || forms[i].form == FORM_FALLING)
+		slack = exprType(expr) == FLOAT4OID || exprType(left) == FLOAT4OID ? FLOAT4_SLACK : DOUBLE_SLACK;
+
+		switch (form->form)
 		{
-			if ((right != NULL && !is_fixed(right)) || !monotone_in_distance(left, index, column, result))
-				return false;
-			result->falling ^= forms[i].form == FORM_FALLING;
-			unbounded(result);
-			return true;
+			case FORM_FALLING:
+				upper = !upper;
+				bound = compute_one(false, bound);
+				break;
+			case FORM_RISING:
+				bound = widened(upper, bound, in_proportion(slack, bound));
+				break;
+			case FORM_ROUND:
+				unit = unit_of(function, right);
+				if (unit == 0)
+					return NULL;
+				bound = widened(upper, widened(upper, bound, in_proportion(slack, bound)), double_const(unit));
+				break;
+			case FORM_SQRT:
+				if (!upper)
+					return NULL;
+				bound = tamed(bound);
+				bound = compute('*', double_const(1 + 4 * slack), compute('*', bound, copyObject(bound)));
+				break;
+			default:
+				fixed_left = is_fixed(left);
+				if (!monotone_in_distance(fixed_left ? right : left, index, column, &m))
+					return NULL;
+				bound = uncombine(form, slack, fixed_left ? left : right, fixed_left, &m, &upper, bound);
+				if (bound == NULL)
+					return NULL;
+				break;
 		}
-		if (is_fixed(left))
-			return monotone_in_distance(right, index, column, result) &&
-				combine(forms[i].form, forms[i].doubles, left, true, result);
-		return is_fixed(right) && monotone_in_distance(left, index, column, result) &&
-			combine(forms[i].form, forms[i].doubles, right, false, result);
+		expr = is_function(form->form) || !is_fixed(left) ? left : right;
 	}
-	return distance_itself(expr, index, column, result);
+
+	if (!distance_itself(expr, index, column, &m) || upper == m.falling)
+		return NULL;
+	if (m.falling)
+		return compute_one(false, bound);
+	/* a squared distance goes by the same order and has other values */
+	take_apart(expr, &function, &args);
+	return function == get_opcode(m.distance->opno) ? bound : NULL;
 }

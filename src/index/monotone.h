@@ -28,6 +28,18 @@ typedef struct Monotone
  */
 extern bool monotone_in_distance(Node *expr, const IndexOptInfo *index, int column, Monotone *result);
 
+/*
+ * What such an expression's bound means for the distance: that the latter is
+ * at most the result, given that the expression is at most the bound, where it
+ * rises, or at least that, where it falls.  Both are doubles, and may be
+ * parameters or expressions.  The result is wider by what rounding may take
+ * off.  NULL where it cannot be said.
+ */
+extern Expr *monotone_bound(Node *expr, const IndexOptInfo *index, int column, Expr *bound);
+
+/* The value of a constant that is a number, of any type that bounds come in. */
+extern bool number_of_const(const Node *expr, double *value);
+
 /* Whether a value derived from a vector or a column is NULL only where that is: a cast, l2_normalize(). */
 extern bool vecidx_never_null(Oid function);
 

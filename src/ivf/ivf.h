@@ -359,8 +359,23 @@ typedef struct IvfChain
 extern void ivf_chain_write(IvfIndex *ivf, Relation index, uint32 list, uint32 generation,
 							const IvfRows *rows, const uint32 *which, size_t n, IvfChain *chain);
 
+/*
+ * The same piece by piece, for a list that is too long to be in memory: begin
+ * a chain, then put full segments before those that it has.
+ */
+extern void ivf_chain_begin(IvfChain *chain);
+extern void ivf_chain_prepend(IvfIndex *ivf, Relation index, uint32 list, uint32 generation,
+							  const IvfRows *rows, const uint32 *which, size_t n, IvfChain *chain);
+
 /* Gather the rows of a list by its chain.  Errors on damage; the list does not change meanwhile. */
 extern void ivf_chain_read(IvfIndex *ivf, Relation index, const IvfListCopy *list, IvfRows *rows);
+
+/*
+ * Gather rows from this segment of the chain on, until there are enough or it
+ * ends.  Returns where to go on.
+ */
+extern ItemPointerData ivf_chain_read_some(IvfIndex *ivf, Relation index, const IvfListCopy *list, ItemPointerData next,
+										   size_t enough, IvfRows *rows);
 
 /*
  * Add one row at the end of a list.  False if the list has changed since the

@@ -59,6 +59,10 @@
 #define MAX_RECENTRED_BYTES ((Size) 256 * 1024)
 #define MAX_HELD_BYTES ((Size) 64 * 1024 * 1024)
 
+/* A list that does not fit memory is packed when it has so many times the segments that it needs, in parts of the memory. */
+#define WASTEFUL 1.5
+#define PACKED_PARTS 4
+
 /* Rows that a list is cut by, where it has more. */
 #define SAMPLE_ROWS 4096
 #define SAMPLE_BYTES ((Size) 16 * 1024 * 1024)
@@ -117,17 +121,23 @@ ivf_too_long(const IvfIndex *ivf, double rows)
 	return rows > TOO_LONG * ivf_target_rows(ivf);
 }
 
+/* What a row takes in memory, code and vector. */
+static double
+row_memory(const IvfIndex *ivf)
+{
+	return ivf->code.code_size + sizeof(float4) * ivf->code.nfactors + sizeof(ItemPointerData) +
+		ivf_centroid_size(ivf->code.spec.elements, ivf->dim);
+}
+
 /*
- * Whether so many rows can be held at once, codes and vectors.  A list of
- * equal rows, which cannot be split, may grow to any length: it is left alone
- * then.
+ * Whether so many rows can be held at once.  A list of equal rows, which
+ * cannot be split, may grow to any length: all that is done with it then is to
+ * pack it.
  */
 static bool
 fits_memory(const IvfIndex *ivf, double rows)
 {
-	double		row = ivf_row_size(&ivf->code, ivf->filters) + ivf_centroid_size(ivf->code.spec.elements, ivf->dim);
-
-	return rows * row <= maintenance_work_mem * 1024.0;
+	return rows * row_memory(ivf) <= maintenance_work_mem * 1024.0;
 }
 
 /* Whether there are rows enough to learn from by now, and not too many; a list has so many. */
@@ -971,6 +981,45 @@ patchy(const IvfIndex *ivf, const IvfListCopy *list, double rows)
 	return list->segments > ceil(rows / full) + 2;
 }
 
+/* Or many more than it needs, of a list that is too long to be packed often. */
+static bool
+wasteful(const IvfIndex *ivf, const IvfListCopy *list, double rows)
+{
+	double		full = ivf_segment_capacity(&ivf->code, ivf->filters, IVF_SEGMENT_MAX_SIZE, ivf->code.nnibbles > 0);
+
+	return list->segments > WASTEFUL * ceil(rows / full) + 2;
+}
+
+/* Pack a list that does not fit memory: a part of its rows at a time. */
+static void
+pack_in_parts(IvfWork *work, uint32 list)
+{
+	IvfListCopy old;
+	IvfListChange change = {.list = list, .state = IVF_LIST_USED};
+	IvfRows		rows;
+	IvfChain	chain;
+	ItemPointerData next;
+	size_t		enough = (size_t) Max(maintenance_work_mem * 1024.0 / PACKED_PARTS / row_memory(work->ivf), 1);
+
+	if (!ivf_work_close(work, list, &old))
+		return;
+	change.generation = ivf_generation();
+	ivf_rows_init(&rows, &work->ivf->code, work->ivf->filters, work->context);
+	ivf_chain_begin(&chain);
+	next = old.head;
+	while (ItemPointerIsValid(&next))
+	{
+		rows.n = 0;
+		next = ivf_chain_read_some(work->ivf, work->index, &old, next, enough, &rows);
+		ivf_chain_prepend(work->ivf, work->index, list, change.generation, &rows, NULL, rows.n, &chain);
+	}
+	change.head = chain.head;
+	change.tail = chain.tail;
+	change.rows = chain.rows;
+	change.segments = chain.segments;
+	ivf_directory_publish(work->ivf, work->index, &change, 1, false);
+}
+
 static void
 split_list(IvfWork *work, uint32 list)
 {
@@ -1101,7 +1150,8 @@ typedef enum Action
 	LEAVE,
 	SPLIT,
 	DISSOLVE,
-	PACK
+	PACK,
+	PACK_IN_PARTS
 } Action;
 
 /* Rows in a list, its tail included; about, as others may be adding. */
@@ -1130,7 +1180,7 @@ what_to_do(IvfIndex *ivf, Relation index, const IvfListCopy *list)
 	bool		in_pieces = patchy(ivf, list, rows);
 
 	if (!fits_memory(ivf, rows))
-		return LEAVE;
+		return wasteful(ivf, list, rows) ? PACK_IN_PARTS : LEAVE;
 	/* one that could not be split is packed then, and is left until it has grown */
 	if (rows > TOO_LONG * target && (in_pieces || rows <= 4 * target))
 		return SPLIT;
@@ -1152,6 +1202,8 @@ act(IvfIndex *ivf, Relation index, Relation heap, uint32 list, MemoryContext con
 		action = what_to_do(ivf, index, &copy);
 	if (action == SPLIT && !(ivf_learn_wanted(ivf) && ivf->code.spec.kind == LISTCODE_PQ))
 		split_list(work, list);
+	else if (action == PACK_IN_PARTS)
+		pack_in_parts(work, list);
 	else if (action != SPLIT && action != LEAVE && read_source(work, list, &source))
 	{
 		if (action == PACK)

@@ -196,14 +196,14 @@ ivf_rows_add_segment(IvfRows *rows, const IvfSegmentRef *ref)
 		pfree(packed);
 }
 
-void
-ivf_chain_read(IvfIndex *ivf, Relation index, const IvfListCopy *list, IvfRows *rows)
+ItemPointerData
+ivf_chain_read_some(IvfIndex *ivf, Relation index, const IvfListCopy *list, ItemPointerData next, size_t enough,
+					IvfRows *rows)
 {
-	ItemPointerData next = list->head;
 	BlockNumber most = RelationGetNumberOfBlocks(index);
 	uint64		segments = 0;
 
-	while (ItemPointerIsValid(&next))
+	while (ItemPointerIsValid(&next) && rows->n < enough)
 	{
 		IvfSegmentRef ref;
 		const char *problem;
@@ -220,6 +220,13 @@ ivf_chain_read(IvfIndex *ivf, Relation index, const IvfListCopy *list, IvfRows *
 		next = ref.segment->next;
 		ivf_segment_release(&ref);
 	}
+	return next;
+}
+
+void
+ivf_chain_read(IvfIndex *ivf, Relation index, const IvfListCopy *list, IvfRows *rows)
+{
+	(void) ivf_chain_read_some(ivf, index, list, list->head, SIZE_MAX, rows);
 }
 
 /* ---- Writing ---- */
@@ -379,8 +386,8 @@ put_segment(PageChange *change, Buffer buffer, IvfSegment segment, Size size)
 }
 
 void
-ivf_chain_write(IvfIndex *ivf, Relation index, uint32 list, uint32 generation,
-				const IvfRows *rows, const uint32 *which, size_t n, IvfChain *chain)
+ivf_chain_prepend(IvfIndex *ivf, Relation index, uint32 list, uint32 generation,
+				  const IvfRows *rows, const uint32 *which, size_t n, IvfChain *chain)
 {
 	const ListCode *code = &ivf->code;
 	bool		blocks = code->nnibbles > 0;
@@ -388,10 +395,6 @@ ivf_chain_write(IvfIndex *ivf, Relation index, uint32 list, uint32 generation,
 	IvfSegment	segment = palloc(IVF_SEGMENT_MAX_SIZE);
 	size_t		left = n;
 
-	ItemPointerSetInvalid(&chain->head);
-	ItemPointerSetInvalid(&chain->tail);
-	chain->segments = 0;
-	chain->rows = 0;
 	/* from the end, so that each knows where the next one is */
 	while (left > 0)
 	{
@@ -417,7 +420,7 @@ ivf_chain_write(IvfIndex *ivf, Relation index, uint32 list, uint32 generation,
 		page_change_commit(&change);
 		ivf_note_free_space(index, buffer);
 		UnlockReleaseBuffer(buffer);
-		if (left == n)
+		if (!ItemPointerIsValid(&chain->tail))
 			chain->tail = chain->head;
 		else
 			chain->rows += count;
@@ -425,6 +428,23 @@ ivf_chain_write(IvfIndex *ivf, Relation index, uint32 list, uint32 generation,
 		left -= count;
 	}
 	pfree(segment);
+}
+
+void
+ivf_chain_begin(IvfChain *chain)
+{
+	ItemPointerSetInvalid(&chain->head);
+	ItemPointerSetInvalid(&chain->tail);
+	chain->segments = 0;
+	chain->rows = 0;
+}
+
+void
+ivf_chain_write(IvfIndex *ivf, Relation index, uint32 list, uint32 generation,
+				const IvfRows *rows, const uint32 *which, size_t n, IvfChain *chain)
+{
+	ivf_chain_begin(chain);
+	ivf_chain_prepend(ivf, index, list, generation, rows, which, n, chain);
 }
 
 /* Where the pieces of a row's filter columns go. */

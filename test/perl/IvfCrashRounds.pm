@@ -46,7 +46,7 @@ sub empty_table
 	return;
 }
 
-# Clients that insert rows of the pool, each its own; options that every session has come first.
+# Clients that insert rows of the pool, each its own.
 sub start_writers
 {
 	my ($node, $first, $last, $clients) = @_;
@@ -95,7 +95,7 @@ sub crash_build
 	my $under_way = wait_for_progress($node, $run, 'SELECT count(*) > 0 FROM pg_stat_progress_create_index');
 	my $after = rand($takes * 0.8);
 	usleep(1e6 * $after);
-	$run->{handle}->pump_nb;
+	$run->{handle}->pump_nb if $under_way && $run->{handle}->pumpable;
 	$under_way &&= $run->{handle}->pumpable;
 	my ($pid) = $run->{out} =~ /^(\d+)/;
 	crash($node, $how, $pid);
@@ -119,7 +119,10 @@ sub crash_inserts
 	my @runs = start_writers($node, 1, $POOL, $clients);
 	my $under_way = wait_for_progress($node, $runs[0], "SELECT count(*) >= $at FROM items");
 	usleep(rand 40_000);
-	$_->{handle}->pump_nb for @runs;
+	for my $run (@runs)
+	{
+		$run->{handle}->pump_nb if $run->{handle}->pumpable;
+	}
 	my ($pid) = $runs[0]{out} =~ /^(\d+)/;
 	crash($node, $how, $pid);
 	my $learned = finish_writers(@runs);

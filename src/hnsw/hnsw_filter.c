@@ -51,6 +51,8 @@ hnsw_filter_map_begin(HnswFilterMap *map, const VecidxFilter *filter)
 	}
 	memset(map->groups, 0, sizeof(uint32) * map->nplaces);
 	map->filter = filter;
+	map->nknown = 0;
+	map->test_work = HNSW_WORK_TEST;
 }
 
 /*
@@ -148,6 +150,22 @@ hnsw_filter_map_test(HnswFilterMap *map, uint32 group)
 	return map->bits[place];
 }
 
+bool
+hnsw_filter_map_fill(HnswFilterMap *map, double asked)
+{
+	uint32		ngroups = groups_below(hnsw_node_limit(map->store->hnsw));
+
+	if (ngroups > map->nplaces || ngroups > asked)
+		return false;
+	for (uint32 first = 0; first < ngroups; first += HNSW_FILTER_RANGE)
+		hnsw_filter_range(map, first, Min(ngroups - first, HNSW_FILTER_RANGE), map->bits + first);
+	for (uint32 i = 0; i < ngroups; i++)
+		map->groups[i] = i + 1;
+	map->nknown = ngroups;
+	map->test_work = HNSW_WORK_KNOWN;
+	return true;
+}
+
 int
 hnsw_filter_split(HnswFilterMap *map, uint32 *nodes, int n)
 {
@@ -173,10 +191,13 @@ double
 hnsw_filter_rate(HnswFilterMap *map)
 {
 	uint32		ngroups = groups_below(hnsw_node_limit(map->store->hnsw));
-	uint32		n = Min(ngroups, RATE_GROUPS);
+	uint32		n = map->nknown > 0 ? map->nknown : Min(ngroups, RATE_GROUPS);
 	uint64		passed = 0;
 
-	for (uint32 i = 0; i < n; i++)
-		passed += pg_popcount64(hnsw_filter_map_test(map, (uint32) ((uint64) ngroups * i / n)));
+	if (map->nknown > 0)
+		passed = pg_popcount((const char *) map->bits, n * sizeof(uint64));
+	else
+		for (uint32 i = 0; i < n; i++)
+			passed += pg_popcount64(hnsw_filter_map_test(map, (uint32) ((uint64) ngroups * i / n)));
 	return n == 0 ? 0 : (double) passed / ((double) n * HNSW_FILTER_GROUP);
 }

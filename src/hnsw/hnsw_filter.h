@@ -22,6 +22,8 @@ typedef struct HnswFilterMap
 	uint64	   *bits;			/* by place: which of a group's nodes pass */
 	uint32	   *groups;			/* by place: the group + 1, or 0 */
 	uint32		nplaces;		/* a power of two, or 0 */
+	uint32		nknown;			/* groups from the first on that all are known, each in its own place */
+	double		test_work;		/* what telling whether a node passes takes, in units of HNSW_WORK_ */
 	MemoryContext context;
 } HnswFilterMap;
 
@@ -53,8 +55,14 @@ hnsw_filter_passes(HnswFilterMap *map, uint32 node)
 extern int	hnsw_filter_split(HnswFilterMap *map, uint32 *nodes, int n);
 
 /*
+ * Test all nodes, if they are few enough for a search that will ask for so
+ * many of them; returns whether it did.
+ */
+extern bool hnsw_filter_map_fill(HnswFilterMap *map, double asked);
+
+/*
  * What part of the nodes passes, from some of them that are spread evenly over
- * the index.
+ * the index (from all, if they are known).
  */
 extern double hnsw_filter_rate(HnswFilterMap *map);
 

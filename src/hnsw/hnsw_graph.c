@@ -32,11 +32,9 @@
 #define EXPAND_WIDTH 2
 
 /*
- * Where so many of a node's neighbours pass, those that do not are scored and
- * expanded like the others.  Elsewhere they are stepped over, until so many
+ * Where few of a node's neighbours pass, the others are stepped over, until so many
  * quarters of m nodes are found that pass.
  */
-#define ALL_FROM_PERCENT 40
 #define HOP_ENOUGH 7
 
 /* Lists that are asked for ahead of those that are being read. */
@@ -253,7 +251,7 @@ hop(HnswSearch *search, const uint32 *rejected, int nrejected, uint32 *found, in
 		if (!nodeset_add(&search->visited, rejected[i]))
 			continue;
 		n = store->neighbours(store, rejected[i], found + nfound);
-		search->work += HNSW_WORK_LIST + n * HNSW_WORK_TEST;
+		search->work += HNSW_WORK_LIST + n * search->filter->test_work;
 		n = hnsw_filter_split(search->filter, found + nfound, n);
 		n = nodeset_filter(&search->visited, found + nfound, n);
 		store->prefetch_codes(store, found + nfound, n);
@@ -306,8 +304,8 @@ expand_passing(HnswSearch *search, size_t ef)
 			int			n = store->neighbours(store, node, here);
 			int			passing = hnsw_filter_split(search->filter, here, n);
 
-				search->work += HNSW_WORK_LIST + n * HNSW_WORK_TEST;
-			if (passing * 100 >= n * ALL_FROM_PERCENT)
+				search->work += HNSW_WORK_LIST + n * search->filter->test_work;
+			if (passing * 100 >= n * search->all_from)
 			{
 				int			others = n - passing;
 

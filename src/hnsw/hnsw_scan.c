@@ -49,6 +49,24 @@
 
 #define SCORE_BATCH 64
 
+/*
+ * A pass over the codes, which misses nothing, may take so much longer than a
+ * search of the graph, and a search so much longer than the pass before it is
+ * given up for that.
+ */
+#define PATIENCE 1.3
+
+/* Where so many pass, a filtered search of the graph scores and expands those that do not like the others. */
+#define ALL_FROM_RATE 0.45
+
+/*
+ * Where fewer pass than this, a filtered search of the graph is wider; and where
+ * still fewer do there is none.
+ */
+#define SPARSE_RATE 0.02
+#define SPARSE_WIDENING 4
+#define GRAPH_LEAST_RATE 0.005
+
 /* What a pass takes for a node's test and for the score of one that passes, in units of HNSW_WORK_. */
 #define PASS_WORK_TEST 0.2
 #define PASS_WORK_SCORE 12
@@ -87,6 +105,7 @@ typedef struct HnswScan
 
 	ScanPhase	phase;
 	int			ef;				/* of the next round */
+	int			first_ef;		/* of the first one */
 	HnswEntry	entry;
 	CandidateArray pending;		/* nearest_* heap by lower bound: to be fetched */
 	ScoredArray order;			/* working memory of a round */
@@ -334,7 +353,7 @@ hand_over_results(HnswScan *so)
 		scored_reserve(&so->order, results->n);
 		memcpy(so->order.items, results->items, sizeof(ScoredNode) * results->n);
 		so->margin = so->half_margin = kth_distance(so, results->n, (results->n - 1) / 2);
-		if (so->ef == hnsw_ef_search)
+		if (so->ef == so->first_ef)
 			so->margin = kth_distance(so, results->n, (results->n - 1) * 3 / 5);
 	}
 	so->fallen_margin = so->margin;
@@ -470,15 +489,32 @@ finish_within_reach(HnswScan *so)
 	finish_graph(so);
 }
 
+/* Lists that a search of the graph reads, and nodes that it scores. */
+static void
+graph_effort(double ef, int m, double rate, double *lists, double *scored)
+{
+	double		links = HNSW_MAX_LINKS(m, 0);
+
+	if (rate >= ALL_FROM_RATE)
+	{
+		*lists = ef / rate;
+		*scored = 0.6 * links * *lists;
+	}
+	else
+	{
+		*lists = ef * Min(1 + 2.2 / Max(rate, 0.01), 0.85 * links);
+		*scored = 0.85 * links * ef;
+	}
+}
+
 double
 hnsw_graph_work(double ef, int m, double rate)
 {
-	double		links = HNSW_MAX_LINKS(m, 0);
-	double		list = HNSW_WORK_LIST + links * HNSW_WORK_TEST;
+	double		lists;
+	double		scored;
 
-	if (rate >= 0.4)
-		return ef / rate * (list + 0.6 * links * HNSW_WORK_SCORE);
-	return ef * (list * (1 + Min(1.9 / Max(rate, 0.01), links)) + 0.75 * links * HNSW_WORK_SCORE);
+	graph_effort(ef, m, rate, &lists, &scored);
+	return lists * (HNSW_WORK_LIST + HNSW_MAX_LINKS(m, 0) * HNSW_WORK_KNOWN) + scored * HNSW_WORK_SCORE;
 }
 
 double
@@ -487,16 +523,25 @@ hnsw_pass_work(double nodes, double rate)
 	return nodes * (PASS_WORK_TEST + rate * PASS_WORK_SCORE);
 }
 
+/* The same for this scan, as far as its filter map is. */
 static double
 graph_work(const HnswScan *so, double rate)
 {
-	return hnsw_graph_work(so->ef, so->hnsw->m, rate);
+	int			m = so->hnsw->m;
+	double		lists;
+	double		scored;
+
+	graph_effort(so->ef, m, rate, &lists, &scored);
+	return hnsw_graph_work(so->ef, m, rate) +
+		lists * HNSW_MAX_LINKS(m, 0) * (so->map.test_work - HNSW_WORK_KNOWN);
 }
 
 static double
 pass_work(const HnswScan *so, double rate)
 {
-	return hnsw_pass_work(hnsw_node_limit(so->hnsw), rate);
+	double		nodes = hnsw_node_limit(so->hnsw);
+
+	return hnsw_pass_work(nodes, rate) - (so->map.nknown > 0 ? nodes * PASS_WORK_TEST : 0);
 }
 
 /* Conditions on filter columns; false if no row can meet them. */
@@ -519,6 +564,50 @@ prepare_filter(IndexScanDesc scan, HnswScan *so)
 	so->recheck = vecidx_filter_recheck(filter);
 	hnsw_filter_map_begin(&so->map, filter);
 	so->search.filter = &so->map;
+	return true;
+}
+
+/*
+ * Whether a search of the graph is to find the nearest nodes that pass: with
+ * so->first_ef, and as long as most_work lets it.  Else it is a pass over the codes.
+ */
+static bool
+choose_graph(HnswScan *so)
+{
+	HnswSearch *search = &so->search;
+	double		rate;
+	double		pass;
+
+	(void) hnsw_filter_map_fill(&so->map, (double) so->ef * HNSW_MAX_LINKS(so->hnsw->m, 0) * 2);
+	rate = hnsw_filter_rate(&so->map);
+	pass = pass_work(so, rate);
+	search->most_work = pass * PATIENCE;
+	if (rate < GRAPH_LEAST_RATE)
+		return false;
+
+	/* the one way or the other: both of them in turn take longer than either */
+	if (rate >= ALL_FROM_RATE)
+		search->all_from = Min(40, (int) (100 * rate) - 25);
+	else
+		search->all_from = Max(40, (int) (100 * rate) + 20);
+
+	/*
+	 * A step over finds a little less than a walk, and the fewer pass, the more
+	 * often it finds nothing: a wider search makes up for it.
+	 */
+	if (hnsw_iterative_scan != ITERATIVE_SCAN_OFF)
+	{
+		if (rate < SPARSE_RATE)
+			so->ef *= SPARSE_WIDENING;
+		else if (rate < ALL_FROM_RATE)
+			so->ef += so->ef / 8;
+	}
+	if (pass <= graph_work(so, rate) * PATIENCE)
+	{
+		so->ef = so->first_ef;
+		return false;
+	}
+	so->first_ef = so->ef;
 	return true;
 }
 
@@ -556,19 +645,13 @@ first_round(IndexScanDesc scan, HnswScan *so)
 		so->phase = SCAN_DONE;
 		return;
 	}
-	so->ef = hnsw_ef_search;
+	so->ef = so->first_ef = hnsw_ef_search;
 	so->search.keep_discarded = hnsw_iterative_scan != ITERATIVE_SCAN_OFF;
 	hnsw_search_begin(&so->search, so->query);
-	if (so->filter != NULL)
+	if (so->filter != NULL && !choose_graph(so))
 	{
-		double		rate = hnsw_filter_rate(&so->map);
-
-		so->search.most_work = pass_work(so, rate);
-		if (so->search.most_work <= graph_work(so, rate))
-		{
-			so->phase = SCAN_LINEAR;
-			return;
-		}
+		so->phase = SCAN_LINEAR;
+		return;
 	}
 	nearest = hnsw_search_descend(&so->search, so->entry.node, so->entry.level, 0);
 	hnsw_search_level(&so->search, &nearest, 1, 0, so->ef);
@@ -762,7 +845,10 @@ linear_filtered(HnswScan *so, Relation index, ScoredArray *nearest)
 		uint32		n = Min(ngroups - first, HNSW_FILTER_RANGE);
 
 		CHECK_FOR_INTERRUPTS();
-		hnsw_filter_range(&so->map, first, n, masks);
+		if (first + n <= so->map.nknown)
+			memcpy(masks, so->map.bits + first, sizeof(uint64) * n);
+		else
+			hnsw_filter_range(&so->map, first, n, masks);
 		/* the last group's bits beyond the last node */
 		if (first + n == ngroups && end % HNSW_FILTER_GROUP != 0)
 			masks[n - 1] &= (UINT64CONST(1) << (end % HNSW_FILTER_GROUP)) - 1;

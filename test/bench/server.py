@@ -251,13 +251,13 @@ class Cluster:
         # fields 16 and 17 of proc(5): cutime and cstime
         return (int(after_name[13]) + int(after_name[14])) / os.sysconf("SC_CLK_TCK")
 
-    def session_cpu_seconds(self, pid):
-        """Processor time of a session that goes on, and of the parallel workers that have ended (with all other sessions)."""
-        ended = self.cpu_seconds()
+    @staticmethod
+    def session_cpu_seconds(pid):
+        """Processor time of a session that goes on, without parallel workers; None where the system does not tell."""
         try:
             with open(f"/proc/{pid}/schedstat", encoding="ascii") as f:
-                return ended + int(f.read().split()[0]) * 1e-9
-        except (OSError, TypeError):
+                return int(f.read().split()[0]) * 1e-9
+        except OSError:
             return None
 
     def cool(self):

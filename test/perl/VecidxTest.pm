@@ -25,6 +25,7 @@ our @EXPORT = qw(
   %METRICS @QUANTIZERS
   new_node make_vectors load_vectors
   recall recall_ok check_ok complete_ok answers
+  new_standby caught_up same_answers
   start_sql finish_sql wait_for_progress crash
 );
 
@@ -202,6 +203,43 @@ sub complete_ok
 
 	die "no index scan in the plan:\n@plan" unless grep { /Index Scan using \S+ on $table/ } @plan;
 	return is($index, $heap, "$name: every row is in the index, once");
+}
+
+# A streaming standby, from a backup that is made now.
+sub new_standby
+{
+	my ($primary) = @_;
+	my $standby = PostgreSQL::Test::Cluster->new('standby');
+
+	$primary->backup('base');
+	$standby->init_from_backup($primary, 'base', has_streaming => 1);
+	$standby->start;
+	return $standby;
+}
+
+# Wait until it has all that the primary has written.
+sub caught_up
+{
+	my ($primary, $standby) = @_;
+
+	$primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
+	return;
+}
+
+# It then answers as the primary does, by the indexes idx_<metric>, and they are sound.
+sub same_answers
+{
+	my ($primary, $standby, $name, @metrics) = @_;
+
+	caught_up($primary, $standby);
+	for my $metric (@metrics)
+	{
+		my $rows = answers($primary, $metric);
+
+		is(answers($standby, $metric), $rows, "$name, $metric: the standby answers the same");
+		check_ok($standby, "idx_$metric", "$name, $metric, standby");
+	}
+	return;
 }
 
 # Run SQL in a psql of its own, in the background; finish_sql waits for it and

@@ -1,13 +1,8 @@
 -- the ivfflat access method: options, plans, results, kinds of tables
 
--- vectors in 40 clusters, on a deterministic pseudo-random path, the same everywhere
-CREATE FUNCTION ivf_noise(i int, j int) RETURNS float8 LANGUAGE sql IMMUTABLE AS
-$$ SELECT (((i::bigint * 7919 + j * 104729 + i::bigint * j * 31) * 2654435761 % 4294967296 + 4294967296) % 4294967296 % 2001 - 1000)::float8 / 1000 $$;
-CREATE FUNCTION ivf_vec(i int, dim int) RETURNS vector LANGUAGE sql IMMUTABLE AS
-$$ SELECT array_agg(round((ivf_noise((i % 40 + 40) % 40 + 7000, j) + 0.4 * ivf_noise(i, j))::numeric, 3)::float4 ORDER BY j)::vector
-   FROM generate_series(1, dim) j $$;
-
 \getenv srcdir PG_ABS_SRCDIR
+\set include :srcdir '/include/ivf_vectors.sql'
+\i :include
 \set include :srcdir '/include/hnsw_recall.sql'
 \i :include
 
@@ -45,37 +40,10 @@ SET ivfflat.nonsense = 1;
 SELECT opcname, opcdefault, amvalidate(oid) FROM pg_opclass
 WHERE opcmethod = (SELECT oid FROM pg_am WHERE amname = 'ivfflat') AND opcname ~ 'vec|bit' ORDER BY 1;
 
--- empty, one row, equal rows, NULLs
-CREATE INDEX t_l2 ON t USING ivfflat (v);
-SELECT * FROM t ORDER BY v <-> '[1,2,3]' LIMIT 5;
-INSERT INTO t VALUES (1, '[1,2,3]');
-SELECT * FROM t ORDER BY v <-> '[0,0,0]' LIMIT 5;
-INSERT INTO t VALUES (2, '[1,2,3]'), (3, NULL), (4, '[1,2,3]'), (5, '[3,3,3]'), (6, '[0,0,0]');
-SELECT id, v <-> '[1,2,3]' AS d FROM t WHERE id <> 3 ORDER BY v <-> '[1,2,3]', id LIMIT 10;
-EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY v <-> '[1,2,3]' LIMIT 3;
-SELECT count(*) FROM (SELECT id FROM t ORDER BY v <-> NULL LIMIT 10) s;
-SELECT count(*) FROM (SELECT id FROM t ORDER BY v <-> (SELECT NULL::vector) LIMIT 10) s;
-SELECT id FROM t ORDER BY v <-> '[1,2]' LIMIT 1;
-INSERT INTO t VALUES (7, '[1,2]');
-DELETE FROM t;
-VACUUM t;
-SELECT count(*) FROM (SELECT id FROM t ORDER BY v <-> '[1,2,3]' LIMIT 10) s;
-INSERT INTO t VALUES (8, '[9,9,9]');
-SELECT id FROM t ORDER BY v <-> '[1,2,3]' LIMIT 10;
-TRUNCATE t;
-SELECT count(*) FROM (SELECT id FROM t ORDER BY v <-> '[1,2,3]' LIMIT 10) s;
--- a scan that is not by distance is not for this index
-SELECT count(*) FROM t;
-DROP TABLE t;
-
--- cosine: zero vectors are left to other plans
-CREATE TABLE t (id int, v vector(3));
-INSERT INTO t VALUES (1, '[1,0,0]'), (2, '[0,0,0]'), (3, '[0,1,0]'), (4, '[2,0,0]');
-CREATE INDEX ON t USING ivfflat (v vector_cosine_ops);
-INSERT INTO t VALUES (5, '[0,0,0]'), (6, '[-1,0,0]');
-SELECT id, round((v <=> '[1,0.1,0]')::numeric, 4) FROM t ORDER BY v <=> '[1,0.1,0]' LIMIT 10;
-SELECT count(*) FROM (SELECT id FROM t ORDER BY v <=> '[0,0,0]' LIMIT 10) s;
-DROP TABLE t;
+-- few rows
+\set am ivfflat
+\set include :srcdir '/include/few_rows.sql'
+\i :include
 
 CREATE TABLE src AS SELECT i, ivf_vec(i, 48) AS v FROM generate_series(-20, 1000) i;
 

@@ -30,23 +30,13 @@ sub create_index
 }
 create_index('l2');
 
-$primary->backup('base');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-$standby->init_from_backup($primary, 'base', has_streaming => 1);
-$standby->start;
+my $standby = new_standby($primary);
 
 sub same
 {
 	my ($name) = @_;
 
-	$primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
-	for my $metric (sort keys %indexes)
-	{
-		my $rows = answers($primary, $metric);
-
-		is(answers($standby, $metric), $rows, "$name, $metric: the standby answers the same");
-		check_ok($standby, "idx_$metric", "$name, $metric, standby");
-	}
+	same_answers($primary, $standby, $name, sort keys %indexes);
 
 	# records on pages of their own
 	my $nearest = "SET enable_seqscan = off; SELECT q.id, array(SELECT id FROM items
@@ -96,7 +86,7 @@ $primary->safe_psql('postgres', "REINDEX INDEX CONCURRENTLY idx_$_") for sort ke
 same('reindex concurrently');
 
 $primary->safe_psql('postgres', 'CREATE TABLE empty (id int, v vector(48)); CREATE INDEX empty_v ON empty USING hnsw (v vector_l2_ops)');
-$primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
+caught_up($primary, $standby);
 is($standby->safe_psql('postgres', "SET enable_seqscan = off; SELECT count(*) FROM (SELECT id FROM empty ORDER BY v <-> (SELECT v FROM queries WHERE id = 1)) s"),
 	0, 'an empty index on the standby');
 

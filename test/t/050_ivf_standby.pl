@@ -24,23 +24,13 @@ load_vectors($primary, 'queries', make_vectors(30, 24, 2));
 $primary->safe_psql('postgres', 'CREATE TABLE items (id int PRIMARY KEY, v vector(24))');
 $primary->safe_psql('postgres', "CREATE INDEX idx_$_ ON items USING $indexes{$_}") for sort keys %indexes;
 
-$primary->backup('base');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-$standby->init_from_backup($primary, 'base', has_streaming => 1);
-$standby->start;
+my $standby = new_standby($primary);
 
 sub same
 {
 	my ($name) = @_;
 
-	$primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
-	for my $metric (sort keys %indexes)
-	{
-		my $rows = answers($primary, $metric);
-
-		is(answers($standby, $metric), $rows, "$name, $metric: the standby answers the same");
-		check_ok($standby, "idx_$metric", "$name, $metric, standby");
-	}
+	same_answers($primary, $standby, $name, sort keys %indexes);
 	return;
 }
 
@@ -62,7 +52,7 @@ same('empty');
 		CREATE INDEX idx_early ON early USING ivfpq (v vector_cosine_ops);
 		INSERT INTO early SELECT id, v FROM pool WHERE id <= $rows");
 	$primary->safe_psql('postgres', 'VACUUM early');
-	$primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
+	caught_up($primary, $standby);
 	$run = start_sql($standby, "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off;
 		DECLARE c CURSOR FOR SELECT id FROM early ORDER BY v <=> '$zero';
 		FETCH 3 FROM c;
@@ -73,7 +63,7 @@ same('empty');
 	$primary->safe_psql('postgres', 'SELECT txid_current()');
 	$primary->safe_psql('postgres', 'VACUUM (INDEX_CLEANUP ON, TRUNCATE OFF) early') for 1 .. 2;
 	$primary->safe_psql('postgres', 'INSERT INTO over VALUES (1)');
-	$primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
+	caught_up($primary, $standby);
 	($status, $out, $err) = finish_sql($run);
 	is($err, '', 'the directory of a query on the standby is replaced and given free');
 	ok(join(',', sort { $a <=> $b } split(/\s+/, $out)) eq join(',', 1 .. $rows), 'and each row comes once');

@@ -24,8 +24,8 @@
 /* What a page that is in memory costs, as a part of random_page_cost. */
 #define PAGE_COST_CACHED 0.1
 
-/* To hand over a row, whatever it took to find. */
-#define ROW_NS 300
+/* To hand over a row, whatever it took to find, and again where it has to be ordered among many. */
+#define ROW_NS 1200
 
 /*
  * Share of the rows within what the query sets as the largest distance.
@@ -130,21 +130,28 @@ index_page_cost(const IndexOptInfo *index, double random_page_cost_)
 	return random_page_cost_ * (PAGE_COST_CACHED + (1 - PAGE_COST_CACHED) * missed);
 }
 
-/* What it costs to look at so many rows of the table and compute their distances. */
+/*
+ * What it costs to look at rows of the table: at `fetches` for each one
+ * returned, to compute their distances.  The planner itself charges for the
+ * executor's look at them, but for a scan to its end, which finds most of a
+ * table's pages read already; the first rows, and often there are no
+ * others, have a page each.
+ */
 static Cost
-fetch_cost(PlannerInfo *root, IndexPath *path, double nrows, double loop_count)
+fetch_cost(PlannerInfo *root, IndexPath *path, double rows, double fetches, double loop_count)
 {
 	RelOptInfo *rel = path->indexinfo->rel;
+	double		nrows = rows * Max(fetches, 1);
 	double		fetched = nrows;
 	double		page_cost;
 	QualCost	distance;
 
-	/* a scan that is repeated finds pages that it has had; one that is not is to pay for its first rows */
+	/* a scan that is repeated finds pages that it has had */
 	if (loop_count > 1)
 		fetched = Min(fetched, index_pages_fetched(nrows * loop_count, rel->pages, path->indexinfo->pages, root) / loop_count);
 	get_tablespace_page_costs(rel->reltablespace, &page_cost, NULL);
 	cost_qual_eval(&distance, path->indexorderbys, root);
-	return fetched * page_cost + nrows * distance.per_tuple;
+	return fetched * page_cost + rows * fetches * distance.per_tuple;
 }
 
 void
@@ -168,7 +175,7 @@ vecidx_cost(PlannerInfo *root, IndexPath *path, double loop_count, double pass_r
 		rows * (cpu_index_tuple_cost + ROW_NS * unit) +
 		Min(rows * effort->row_ns, effort->all_ns) * unit +
 		row_pages * page_cost +
-		fetch_cost(root, path, rows * effort->fetches, loop_count);
+		fetch_cost(root, path, rows, effort->fetches, loop_count);
 	*selectivity = table_share(root, path) * within;
 	*correlation = 0;
 	*pages = start_pages + row_pages;

@@ -128,7 +128,7 @@ hnsw_buildphasename(int64 phase)
 }
 
 /* Rows that a scan looks at for each that it returns: some estimates promise more than the distance keeps. */
-#define HNSW_FETCHES 1.5
+#define HNSW_FETCHES 1.25
 
 /*
  * Effort of a scan.  With conditions on filter columns it is what the scan itself

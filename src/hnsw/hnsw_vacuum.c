@@ -545,6 +545,61 @@ search_candidates(VacuumState *state, uint32 node, int level, const HnswLinks *l
 	candidates_sort(live->items, live->n);
 }
 
+/* Put those first that nothing mended so far links to; returns how many. */
+static int
+lone_twins_first(const VacuumState *state, uint32 *twins, int n)
+{
+	int			alone = 0;
+
+	for (int i = 0; i < n; i++)
+		if (twins[i] >= state->limit || !bit_get(state->linked, twins[i]))
+		{
+			uint32		twin = twins[i];
+
+			twins[i] = twins[alone];
+			twins[alone++] = twin;
+		}
+	return alone;
+}
+
+/*
+ * Fill a list's free places out of the candidates: with its share of twins,
+ * and the others by the rule.  The query is the node's if there are any.
+ */
+static void
+fill_list(VacuumState *state, uint32 node, HnswLinks *links, int max)
+{
+	HnswStore  *store = &state->disk.store;
+	CandidateArray *live = &state->candidates;
+	int			n = live->n;
+	int			ntwins = 0;
+	int			take = 0;
+	int			alone = 0;
+	uint32	   *twins = NULL;
+
+	if (store->has_twins && n > 0)
+	{
+		float		self;
+		float		dist[HNSW_MAX_LINKS_ANY];
+		int			present = 0;
+
+		hnsw_score(store, state->query, &node, 1, &self, NULL);
+		hnsw_score(store, state->query, links->nodes, links->n, dist, NULL);
+		for (int i = 0; i < links->n; i++)
+			present += dist[i] == self;
+		twins = palloc(sizeof(uint32) * n);
+		n = hnsw_twins_apart(store, live->items, n, self, twins, &ntwins);
+		alone = lone_twins_first(state, twins, ntwins);
+		take = Max(Min(ntwins, hnsw_twin_places(max) - present), 0);
+		take = Min(Max(take, alone), max - links->n);
+	}
+	hnsw_select(&state->select, live->items, n, max - take, links);
+	if (take > 0 && alone >= take)
+		hnsw_twins_link(links, twins, alone, take, node);
+	else if (take > 0)
+		hnsw_twins_link(links, twins, ntwins, take, 0);
+}
+
 static void
 mend_list(VacuumState *state, uint32 node, int level)
 {
@@ -585,7 +640,7 @@ mend_list(VacuumState *state, uint32 node, int level)
 		}
 		else if (links.n * MEND_SHARE < old.n)
 			search_candidates(state, node, level, &links);
-		hnsw_select(&state->select, state->candidates.items, state->candidates.n, max, &links);
+		fill_list(state, node, &links, max);
 		if (!store->replace_links(store, node, level, &old, &links))
 			continue;			/* an insert changed the list meanwhile */
 

@@ -240,16 +240,38 @@ class Cluster:
 
     def cpu_seconds(self):
         """Processor time of all sessions that have ended, None where the system does not tell."""
-        time.sleep(0.1)         # for the last one to be waited for
         try:
             with open(os.path.join(self.data, "postmaster.pid"), encoding="ascii") as f:
                 postmaster = int(f.readline())
+            # The server counts a session in when it has waited for it: on a busy machine some time after the client let go.
+            time.sleep(0.1)
+            for _ in range(50):
+                if not self.sessions(postmaster):
+                    break
+                time.sleep(0.1)
             with open(f"/proc/{postmaster}/stat", encoding="ascii") as f:
                 after_name = f.read().rpartition(")")[2].split()
         except OSError:
             return None
         # fields 16 and 17 of proc(5): cutime and cstime
         return (int(after_name[13]) + int(after_name[14])) / os.sysconf("SC_CLK_TCK")
+
+    @staticmethod
+    def sessions(postmaster):
+        """Whether there are sessions in the databases of targets."""
+        try:
+            with open(f"/proc/{postmaster}/task/{postmaster}/children", encoding="ascii") as f:
+                children = f.read().split()
+        except OSError:
+            return False
+        for pid in children:
+            try:
+                with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as f:
+                    if DB_PREFIX in f.read():
+                        return True
+            except OSError:
+                pass
+        return False
 
     @staticmethod
     def session_cpu_seconds(pid):

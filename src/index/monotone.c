@@ -484,12 +484,28 @@ monotone_in_distance(Node *expr, const IndexOptInfo *index, int column, Monotone
  * doubles, and of what went through float4 or numeric (which is exact but for
  * the 15 digits that it takes over from a double).
  */
-#define DOUBLE_SLACK 2e-15
-#define FLOAT4_SLACK 2e-7
+#define DOUBLE_PRECISION 2e-15
+#define FLOAT4_PRECISION 2e-7
 
 /* Beyond these nothing is bounded, and no product overflows. */
 #define MAX_FACTOR 1e15
 #define MAX_BOUND 1e60
+
+/*
+ * A bound on the way from an expression inwards to the distance: scale * base +
+ * offset, give or take slack + relative * |scale * base|.  The base is what the
+ * query says, so it stands in the plan once or twice, however long the way is.
+ */
+typedef struct Bound
+{
+	Expr	   *base;			/* a double */
+	bool		curved;			/* base is more than the query's */
+	bool		upper;			/* else a lower one */
+	double		scale;
+	double		offset;
+	double		slack;
+	double		relative;
+} Bound;
 
 static Expr *
 double_const(double value)
@@ -497,38 +513,17 @@ double_const(double value)
 	return (Expr *) makeConst(FLOAT8OID, -1, InvalidOid, sizeof(float8), Float8GetDatum(value), false, FLOAT8PASSBYVAL);
 }
 
-/*
- * Arithmetic of doubles: done here for constants, where it may overflow, or an
- * expression.
- */
+/* Arithmetic of doubles; without the left operand "-x". */
 static Expr *
 compute(char operator, Expr *left, Expr *right)
 {
 	char		name[2] = {operator, 0};
-	Oid			oid;
-	double		l;
-	double		r;
+	Oid			oid = OpernameGetOprid(list_make2(makeString(pstrdup("pg_catalog")), makeString(pstrdup(name))),
+									   left != NULL ? FLOAT8OID : InvalidOid, FLOAT8OID);
 
-	if (number_of_const((Node *) left, &l) && number_of_const((Node *) right, &r))
-		return double_const(operator == '+' ? l + r : operator == '-' ? l - r : operator == '*' ? l * r : l / r);
-	oid = OpernameGetOprid(list_make2(makeString(pstrdup("pg_catalog")), makeString(pstrdup(name))), FLOAT8OID, FLOAT8OID);
+	if (left == NULL)
+		return make_opclause(oid, FLOAT8OID, false, right, NULL, InvalidOid, InvalidOid);
 	return make_opclause(oid, FLOAT8OID, false, left, right, InvalidOid, InvalidOid);
-}
-
-/* -x or the absolute value of x */
-static Expr *
-compute_one(bool absolute, Expr *value)
-{
-	double		v;
-
-	if (number_of_const((Node *) value, &v))
-		return double_const(absolute ? fabs(v) : -v);
-	if (absolute)
-		return (Expr *) makeFuncExpr(F_ABS_FLOAT8, FLOAT8OID, list_make1(copyObject(value)),
-									 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
-	return make_opclause(OpernameGetOprid(list_make2(makeString(pstrdup("pg_catalog")), makeString(pstrdup("-"))),
-										  InvalidOid, FLOAT8OID),
-						 FLOAT8OID, false, value, NULL, InvalidOid, InvalidOid);
 }
 
 static Expr *
@@ -543,97 +538,119 @@ limited(MinMaxOp op, Expr *value, double limit)
 	return (Expr *) result;
 }
 
-/* A bound that products can be made of; NaN remains, which bounds nothing. */
+/* The bound as it stands, widened by its slack; constants are computed here, where they may overflow. */
 static Expr *
-tamed(Expr *bound)
+value_of_bound(const Bound *b)
 {
-	double		b;
+	double		sign = b->upper ? 1 : -1;
+	double		slack = b->slack;
+	double		base;
+	Expr	   *value;
+	Expr	   *absolute;
+	bool		plain = fabs(b->scale) == 1;
 
-	if (number_of_const((Node *) bound, &b))
-		return bound;
-	return limited(IS_GREATEST, limited(IS_LEAST, bound, MAX_BOUND), -MAX_BOUND);
+	if (number_of_const((Node *) b->base, &base))
+		return double_const(!isfinite(base) ? b->scale * base : b->scale * base + b->offset + sign * (slack + b->relative * fabs(b->scale * base)));
+	if (plain && b->offset == 0 && slack == 0 && b->relative == 0)
+		return b->scale > 0 ? b->base : compute('-', NULL, b->base);
+
+	/* what goes into products is kept from overflowing; NaN bounds nothing in either way */
+	value = plain ? b->base : limited(IS_GREATEST, limited(IS_LEAST, b->base, MAX_BOUND), -MAX_BOUND);
+	absolute = (Expr *) makeFuncExpr(F_ABS_FLOAT8, FLOAT8OID, list_make1(copyObject(value)),
+									 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	if (!plain)
+		value = compute('*', double_const(b->scale), value);
+	value = compute(plain && b->scale < 0 ? '-' : '+', double_const(b->offset + sign * slack), value);
+	return compute(b->upper ? '+' : '-', value, compute('*', double_const(b->relative * fabs(b->scale)), absolute));
 }
 
-static Expr *
-at_least(Expr *bound, double limit)
+/* It is rounded, from what is known to some relative precision. */
+static void
+rounded(Bound *b, double precision)
 {
-	double		b;
-
-	if (number_of_const((Node *) bound, &b))
-		return double_const(b < limit ? limit : b);
-	return limited(IS_GREATEST, bound, limit);
+	b->slack += precision * fabs(b->offset);
+	b->relative += precision;
 }
 
-/* Past a bound: above it if it is an upper one, else below. */
-static Expr *
-widened(bool upper, Expr *bound, Expr *by)
+/* Bounds -x instead of x. */
+static void
+negate(Bound *b)
 {
-	return compute(upper ? '+' : '-', bound, by);
+	b->upper = !b->upper;
+	b->scale = -b->scale;
+	b->offset = -b->offset;
 }
 
-static Expr *
-in_proportion(double slack, Expr *value)
+/* Another base, computed of the bound so far.  False where that would grow. */
+static bool
+rebase(Bound *b, Expr *base)
 {
-	return compute('*', double_const(slack), compute_one(true, value));
+	if (b->curved && !IsA(base, Const))
+		return false;
+	b->base = base;
+	b->curved = true;
+	b->scale = 1;
+	b->offset = 0;
+	b->slack = 0;
+	b->relative = 0;
+	return true;
 }
 
-/*
- * Bounds of x from those of x combined with a constant; *upper says which.
- * NULL where x is not bounded then.
- */
-static Expr *
-uncombine(const FormEntry *form, double slack, Node *fixed, bool fixed_left, const Monotone *x, bool *upper, Expr *bound)
+/* From a bound of x combined with a constant to one of x.  False where x has none then. */
+static bool
+uncombine(const FormEntry *form, double precision, Node *fixed, bool fixed_left, const Monotone *x, Bound *b)
 {
 	double		c;
-	double		past;
-	Expr	   *result;
+	double		at;
+	Expr	   *value;
 
 	if (!number_of_const(fixed, &c) || !isfinite(c))
-		return NULL;
+		return false;
 	switch (form->form)
 	{
 		case FORM_ADD:
 		case FORM_SUBTRACT:
 			if (form->form == FORM_SUBTRACT && fixed_left)
-			{
-				*upper = !*upper;
-				if (c == 0)
-					return compute_one(false, bound);
-			}
-			else
-				c = form->form == FORM_SUBTRACT ? c : -c;
-			past = *upper ? slack * fabs(c) : -slack * fabs(c);
-			if (form->form == FORM_SUBTRACT && fixed_left)
-				result = compute('-', double_const(c + past), bound);
-			else
-				result = compute('+', bound, double_const(c + past));
-			return widened(*upper, result, in_proportion(slack, bound));
+				negate(b);
+			if (c == 0)
+				return true;
+			rounded(b, precision);
+			b->slack += precision * fabs(c);
+			b->offset += form->form == FORM_SUBTRACT ? c : -c;
+			return true;
 
 		case FORM_MULTIPLY:
 		case FORM_DIVIDE:
+			if (fabs(c) < 1 / MAX_FACTOR || fabs(c) > MAX_FACTOR)
+				return false;
 			if (form->form == FORM_DIVIDE && fixed_left)
 			{
-				/* c / x >= b, of which x and c are above zero */
-				if (*upper || !(x->low > 0) || !(c > 1 / MAX_FACTOR && c < MAX_FACTOR))
-					return NULL;
-				*upper = true;
-				return compute('*', double_const(1 + 4 * slack),
-							   compute('/', double_const(c),
-									   at_least(bound, 1 / MAX_BOUND)));
+				/* c / x >= b, of which x and c are above zero: x <= c / b, for a b that is too */
+				if (b->upper || !(x->low > 0) || c < 0)
+					return false;
+				value = value_of_bound(b);
+				if (number_of_const((Node *) value, &at))
+					value = double_const(c / Max(at, 1 / MAX_BOUND));
+				else
+					value = compute('/', double_const(c), limited(IS_GREATEST, value, 1 / MAX_BOUND));
+				b->upper = true;
+				if (!rebase(b, value))
+					return false;
+				rounded(b, 4 * precision);
+				return true;
 			}
-			if (fabs(c) == 1)
-			{
-				*upper ^= c < 0;
-				return c < 0 ? compute_one(false, bound) : bound;
-			}
-			if (fabs(c) < 1 / MAX_FACTOR || fabs(c) > MAX_FACTOR)
-				return NULL;
-			*upper ^= c < 0;
-			result = compute(form->form == FORM_MULTIPLY ? '/' : '*', tamed(bound), double_const(c));
-			return widened(*upper, result, in_proportion(2 * slack, result));
+			if (c < 0)
+				negate(b);
+			c = form->form == FORM_MULTIPLY ? 1 / fabs(c) : fabs(c);
+			b->scale *= c;
+			b->offset *= c;
+			b->slack *= c;
+			if (c != 1)
+				rounded(b, 2 * precision);
+			return true;
 
 		default:
-			return NULL;
+			return false;
 	}
 }
 
@@ -656,24 +673,26 @@ unit_of(Oid function, Node *digits)
 }
 
 Expr *
-monotone_bound(Node *expr, const IndexOptInfo *index, int column, Expr *bound)
+monotone_bound(Node *expr, const IndexOptInfo *index, int column, Expr *base)
 {
 	Monotone	m;
-	bool		upper;
+	Bound		b = {.base = base, .scale = 1};
 	Oid			function;
 	List	   *args;
 
 	if (!monotone_in_distance(expr, index, column, &m))
 		return NULL;
-	upper = !m.falling;
+	b.upper = !m.falling;
 	for (;;)
 	{
 		const FormEntry *form;
 		Node	   *left;
 		Node	   *right;
-		double		slack;
+		double		precision;
 		double		unit;
+		double		at;
 		bool		fixed_left;
+		Expr	   *value;
 
 		expr = inner(expr);
 		if (!take_apart(expr, &function, &args))
@@ -683,46 +702,56 @@ monotone_bound(Node *expr, const IndexOptInfo *index, int column, Expr *bound)
 			break;
 		left = linitial(args);
 		right = list_length(args) > 1 ? lsecond(args) : NULL;
-		slack = exprType(expr) == FLOAT4OID || exprType(left) == FLOAT4OID ? FLOAT4_SLACK : DOUBLE_SLACK;
+		fixed_left = !is_function(form->form) && is_fixed(left);
+		precision = exprType(expr) == FLOAT4OID || exprType(left) == FLOAT4OID ? FLOAT4_PRECISION : DOUBLE_PRECISION;
 
 		switch (form->form)
 		{
 			case FORM_FALLING:
-				upper = !upper;
-				bound = compute_one(false, bound);
+				negate(&b);
 				break;
 			case FORM_RISING:
-				bound = widened(upper, bound, in_proportion(slack, bound));
+				rounded(&b, precision);
 				break;
 			case FORM_ROUND:
 				unit = unit_of(function, right);
 				if (unit == 0)
 					return NULL;
-				bound = widened(upper, widened(upper, bound, in_proportion(slack, bound)), double_const(unit));
+				rounded(&b, precision);
+				b.slack += unit;
 				break;
 			case FORM_SQRT:
-				if (!upper)
+				if (!b.upper)
 					return NULL;
-				bound = tamed(bound);
-				bound = compute('*', double_const(1 + 4 * slack), compute('*', bound, copyObject(bound)));
+				value = value_of_bound(&b);
+				if (number_of_const((Node *) value, &at))
+					value = double_const(at * at);
+				else
+				{
+					value = limited(IS_GREATEST, limited(IS_LEAST, value, MAX_BOUND), -MAX_BOUND);
+					value = compute('*', value, copyObject(value));
+				}
+				if (!rebase(&b, value))
+					return NULL;
+				rounded(&b, 4 * precision);
 				break;
 			default:
-				fixed_left = is_fixed(left);
-				if (!monotone_in_distance(fixed_left ? right : left, index, column, &m))
-					return NULL;
-				bound = uncombine(form, slack, fixed_left ? left : right, fixed_left, &m, &upper, bound);
-				if (bound == NULL)
+				/* of what stands below a division bar, whether it is above zero */
+				if ((form->form == FORM_DIVIDE && fixed_left && !monotone_in_distance(right, index, column, &m)) ||
+					!uncombine(form, precision, fixed_left ? left : right, fixed_left, &m, &b))
 					return NULL;
 				break;
 		}
-		expr = is_function(form->form) || !is_fixed(left) ? left : right;
+		if (!isfinite(b.offset) || !isfinite(b.slack) || fabs(b.scale) > MAX_FACTOR || fabs(b.scale) < 1 / MAX_FACTOR)
+			return NULL;
+		expr = fixed_left ? right : left;
 	}
 
-	if (!distance_itself(expr, index, column, &m) || upper == m.falling)
+	if (!distance_itself(expr, index, column, &m) || b.upper == m.falling)
 		return NULL;
 	if (m.falling)
-		return compute_one(false, bound);
-	/* a squared distance goes by the same order and has other values */
-	take_apart(expr, &function, &args);
-	return function == get_opcode(m.distance->opno) ? bound : NULL;
+		negate(&b);
+	else if (function != get_opcode(m.distance->opno))
+		return NULL;			/* a squared distance goes by the same order and has other values */
+	return value_of_bound(&b);
 }

@@ -106,7 +106,7 @@ SELECT form, (shapes_try(format('SELECT id FROM t ORDER BY v <=> q %s', form))).
 SELECT form, (shapes_try('SELECT id FROM t WHERE ' || form)).* FROM unnest(ARRAY[
 	'1 - (v <=> q) > 0.4 ORDER BY 1 - (v <=> q) DESC', '1 - (v <=> q) > 0.4 ORDER BY 1 - (v <=> q) DESC, id', 'v <=> q < 0.6 ORDER BY 1 - (v <=> q) DESC', 'inner_product(v, q) > 2 ORDER BY inner_product(v, q) DESC',
 	'(v <#> q) * -1 > 2 ORDER BY inner_product(v, q) DESC']) form;
--- bounds on a row's own value, which tell > from >=, in whatever form: as a constant, and as a parameter where that is understood
+-- bounds on a row's own value, which tell > from >=, and where doubles end, in whatever form: as a constant, and as a parameter where that is understood
 CREATE FUNCTION shapes_bounds(form text, comparison text, direction text, OUT understood text, OUT of_parameter text, OUT tried int, OUT different int) LANGUAGE plpgsql AS $$
 DECLARE
 	type text;
@@ -121,7 +121,8 @@ BEGIN
 	tried := 0;
 	different := 0;
 	EXECUTE shapes_q(format('SELECT pg_typeof(%s) FROM t LIMIT 1', form)) INTO type;
-	FOR bound IN EXECUTE shapes_q(format('SELECT (%s)::text FROM t WHERE id IN (77, 1105, 645, 716, 3, 1000) ORDER BY id', form)) LOOP
+	FOR bound IN EXECUTE shapes_q(format('SELECT (%s)::text FROM t WHERE id IN (77, 1105, 645, 716, 3, 1000) '
+		'UNION ALL SELECT unnest(''{Infinity,-Infinity,NaN,1e308,-1e308,0}''::text[]) WHERE %L = ''double precision''', form, type)) LOOP
 		FOREACH op IN ARRAY ARRAY[comparison, comparison || '='] LOOP
 			query := shapes_q(format('SELECT id FROM t WHERE %s %s %L::%s ORDER BY %s %s', form, op, bound, type, form, direction));
 			EXECUTE 'EXPLAIN (FORMAT JSON) ' || query INTO plan;

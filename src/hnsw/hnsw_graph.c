@@ -539,7 +539,8 @@ hnsw_links_offer(HnswSelect *select, uint32 base, HnswLinks *links, int max, uin
 		self = both[0];
 		if (both[1] == self)
 		{
-			hnsw_score(store, select->base, links->nodes + links->nkept, n - links->nkept, dist + links->nkept, NULL);
+			if (links->nkept < n)
+				hnsw_score(store, select->base, links->nodes + links->nkept, n - links->nkept, dist + links->nkept, NULL);
 			return hnsw_twin_offer(links, max, node, self, dist);
 		}
 	}

@@ -72,13 +72,19 @@ hnsw_twin_offer(HnswLinks *links, int max, uint32 node, float self, const float 
 	return true;
 }
 
-/* Put victim into a node's list, which may have no room; false if others change it all the time. */
+/*
+ * Put victim into a node's list, which may have no room; false if others
+ * change it all the time, or if VACUUM is taking the victim away.
+ */
 static bool
 take_over(HnswStore *store, uint32 node, uint32 victim)
 {
 	HnswLinks	old;
 	HnswLinks	links;
 
+	/* an insert beside VACUUM must not link to such a node (README.md) */
+	if (store->get_links(store, victim, 0, &old) != HNSW_NODE_USED)
+		return false;
 	for (int try = 0; try < 8; try++)
 	{
 		bool		known = false;

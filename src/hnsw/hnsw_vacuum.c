@@ -584,7 +584,8 @@ fill_list(VacuumState *state, uint32 node, HnswLinks *links, int max)
 		int			present = 0;
 
 		hnsw_score(store, state->query, &node, 1, &self, NULL);
-		hnsw_score(store, state->query, links->nodes, links->n, dist, NULL);
+		if (links->n > 0)
+			hnsw_score(store, state->query, links->nodes, links->n, dist, NULL);
 		for (int i = 0; i < links->n; i++)
 			present += dist[i] == self;
 		twins = palloc(sizeof(uint32) * n);

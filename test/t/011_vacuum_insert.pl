@@ -13,20 +13,26 @@ use VecidxTest;
 
 my $node = new_node('vacuum_insert');
 my $near = "(SELECT array_agg(random()) FROM generate_series(1, 8) WHERE i > 0)::vector";
+my $twin = "ARRAY[i % 4, 1, 2, 3, 4, 5, 6, 7]::vector";
 my $far = "(SELECT array_agg(100 + random()) FROM generate_series(1, 8) WHERE i > 0)::vector";
 
-# what => rows that stay
-for my $case ([ 'a cluster', 'id <= 2500', 100 ], [ 'everything', 'true', 0 ], [ 'every other row', 'id % 2 = 0', 1300 ])
+# what goes, rows that stay; vectors, and further columns of the index
+for my $case (
+	[ 'a cluster', 'id <= 2500', 100, $near, '' ],
+	[ 'everything', 'true', 0, $near, '' ],
+	[ 'every other row', 'id % 2 = 0', 1300, $near, '' ],
+	[ 'every other twin', 'id % 2 = 0', 1300, $twin, ', id' ],
+	[ 'all twins', 'id <= 2500', 100, $twin, ', id' ])
 {
-	my ($name, $where, $left) = @$case;
+	my ($name, $where, $left, $vector, $columns) = @$case;
 
 	$node->safe_psql(
 		'postgres', "
 		CREATE TABLE t (id int, v vector(8));
 		SELECT setseed(0.5);
-		INSERT INTO t SELECT i, $near FROM generate_series(1, 2500) i;
+		INSERT INTO t SELECT i, $vector FROM generate_series(1, 2500) i;
 		INSERT INTO t SELECT i, $far FROM generate_series(2501, 2600) i;
-		CREATE INDEX t_idx ON t USING hnsw (v vector_l2_ops);
+		CREATE INDEX t_idx ON t USING hnsw (v vector_l2_ops$columns);
 		DELETE FROM t WHERE $where;");
 	my $vacuum = start_sql($node, "SET vacuum_cost_delay = 4; SET vacuum_cost_limit = 1; VACUUM t;");
 	wait_for_progress($node, $vacuum,
@@ -43,7 +49,7 @@ for my $case ([ 'a cluster', 'id <= 2500', 100 ], [ 'everything', 'true', 0 ], [
 				i int := 10000;
 			BEGIN
 				LOOP
-					INSERT INTO t VALUES (i, $near);
+					INSERT INTO t VALUES (i, $vector);
 					COMMIT;
 					i := i + 1;
 					EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_progress_vacuum WHERE phase = 'vacuuming indexes') OR i >= 40000;

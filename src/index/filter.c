@@ -286,7 +286,8 @@ join_ranges(FilterRange *ranges, int n)
 	qsort(ranges, n, sizeof(FilterRange), compare_ranges);
 	for (int i = 1; i < n; i++)
 	{
-		if (ranges[i].low <= ranges[kept].high)
+		/* between neighbours there is no code */
+		if (ranges[kept].high == PG_UINT64_MAX || ranges[i].low <= ranges[kept].high + 1)
 			ranges[kept].high = Max(ranges[kept].high, ranges[i].high);
 		else
 			ranges[++kept] = ranges[i];

@@ -58,6 +58,14 @@ class Cell:
         self.answers = None
         self.matching = 0.0     # rows, mean of the queries
 
+    def check(self, found):
+        """found: {query: [rows]}.  An answer with other rows than those that meet the condition, or with one twice, is no answer."""
+        for i, rows in found.items():
+            mask = self.mask(*self.values(i))
+            if not mask[rows].all() or len(set(rows)) != len(rows):
+                wrong = [row for row in rows if not mask[row]]
+                raise RuntimeError(f"{self.title}, query {i}: " + (f"rows {wrong} do not meet {self.where}" if wrong else f"a row comes twice: {rows}"))
+
     def out(self):
         return {"cell": self.name, "title": self.title, "where": self.where, "matching_rows": self.matching}
 

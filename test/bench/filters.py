@@ -190,6 +190,7 @@ def try_settings(args, target, cell, queries):
                 if plan_name(session.explain(0)) != "vector index":
                     raise RuntimeError(f"{target.label}, {cell.title}: the vector index is not used")
                 point, found = session.run(queries, args.seconds, args.patience)
+            cell.check(found)
             point.update(settings=settings, recall=cell.answers.recall(found),
                          short=sum(len(rows) < cell.answers.want[i] for i, rows in found.items()))
             point["short"] = int(point["short"])

@@ -51,7 +51,7 @@ my @cells = (
 	[ 'NULL', 't.flag IS NULL' ]);
 
 # recall of a search without conditions is about 0.96 at these settings
-for my $case ([ 'ivfflat', '' ], [ 'ivfpq', '' ])
+for my $case ([ 'ivfflat', '' ], [ 'ivfpq', '' ], [ 'hnsw', 'SET hnsw.ef_search = 80;' ])
 {
 	my ($am, $set) = @$case;
 

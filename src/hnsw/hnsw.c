@@ -127,6 +127,20 @@ hnsw_buildphasename(int64 phase)
 	}
 }
 
+/* Whether an index has exact distances, as far as its options tell: they may have been altered since it was built. */
+static bool
+planned_exact(Relation index)
+{
+	const HnswOptions *options = (HnswOptions *) index->rd_options;
+	const VecidxOpclass *opclass = vecidx_opclass(index);
+	QuantKind	quantizer;
+
+	if (options == NULL || options->quantizer_offset == 0 ||
+		!quant_parse((const char *) options + options->quantizer_offset, opclass->type->elements, &quantizer))
+		quantizer = quant_default(opclass->type->elements, opclass->metric, vecidx_index_dim(index, opclass), HNSW_CODE_PAGE_BYTES);
+	return quant_exact(quantizer);
+}
+
 /* Rows that a scan looks at for each that it returns: some estimates promise more than the distance keeps. */
 #define HNSW_FETCHES 1.25
 
@@ -140,8 +154,9 @@ hnsw_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 				  double *correlation, double *pages)
 {
 	VecidxEffort effort = {0};
-	HnswParams	params;
 	Relation	index;
+	const HnswOptions *options;
+	int			m;
 	double		rows = Max(path->indexinfo->tuples, 1.0);
 	double		rate;
 	double		hops;
@@ -150,17 +165,18 @@ hnsw_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 		return;
 	/* the planner holds a lock on it */
 	index = index_open(path->indexinfo->indexoid, NoLock);
-	hnsw_params_read(index, &params);
+	options = (const HnswOptions *) index->rd_options;
+	m = options != NULL ? options->m : HNSW_DEFAULT_M;
+	effort.fetches = planned_exact(index) ? 0 : HNSW_FETCHES;
 	index_close(index, NoLock);
 
 	effort.all_ns = hnsw_pass_work(rows, rate);
-	effort.start_ns = hnsw_graph_work(hnsw_ef_search, params.m, vecidx_filtered(path) ? rate : 1);
+	effort.start_ns = hnsw_graph_work(hnsw_ef_search, m, vecidx_filtered(path) ? rate : 1);
 	/* half of what a round finds may be returned */
 	effort.row_ns = 2 * effort.start_ns / hnsw_ef_search;
-	hops = hnsw_ef_search + log(rows + 1) / log(params.m);
+	hops = hnsw_ef_search + log(rows + 1) / log(m);
 	effort.start_pages = hops;
 	effort.row_pages = 2 * hops / hnsw_ef_search;
-	effort.fetches = quant_exact(params.quantizer) ? 0 : HNSW_FETCHES;
 	vecidx_cost(root, path, loop_count, rate, &effort, startup, total, selectivity, correlation, pages);
 }
 

@@ -642,24 +642,28 @@ range_mask(const SimdKernels *simd, const uint8 *codes, int width, uint32 n, con
 	}
 }
 
-/* Of the rows in mask, those whose signature includes one of some. */
+static inline bool
+includes(const VecidxFilterSignature *row, const VecidxFilterSignature *wanted)
+{
+	return ((wanted->bits[0] & ~row->bits[0]) | (wanted->bits[1] & ~row->bits[1])) == 0;
+}
+
+/* Of the rows in mask, those whose signature includes one of some; codes are those of n rows. */
 static uint64
-signature_mask(const FilterSignatures *condition, const uint8 *codes, uint64 mask)
+signature_mask(const FilterSignatures *condition, const uint8 *codes, uint32 n, uint64 mask)
 {
 	const VecidxFilterSignature *rows = (const VecidxFilterSignature *) codes;
 	uint64		result = 0;
 
-	for (; mask != 0; mask &= mask - 1)
+	for (int i = 0; i < condition->n && result != mask; i++)
 	{
-		int			row = pg_rightmost_one_pos64(mask);
+		VecidxFilterSignature wanted = condition->any[i];
+		uint64		found = 0;
 
-		for (int i = 0; i < condition->n; i++)
-			if ((condition->any[i].bits[0] & ~rows[row].bits[0]) == 0 &&
-				(condition->any[i].bits[1] & ~rows[row].bits[1]) == 0)
-			{
-				result |= UINT64CONST(1) << row;
-				break;
-			}
+		/* a branch for each row costs more than to look at all */
+		for (uint32 row = 0; row < n; row++)
+			found |= (uint64) includes(&rows[row], &wanted) << row;
+		result |= found & mask;
 	}
 	return result;
 }
@@ -672,7 +676,7 @@ test_codes(const SimdKernels *simd, const FilterTest *test, const uint8 *codes, 
 	uint64		result = 0;
 
 	for (int i = 0; i < test->nsignatures && mask != 0; i++)
-		mask = signature_mask(&test->signatures[i], codes, mask);
+		mask = signature_mask(&test->signatures[i], codes, n, mask);
 	if (test->all_codes || mask == 0)
 		return mask;
 

@@ -194,6 +194,14 @@ SELECT filter_same(format('c = ANY (%L)', ARRAY(SELECT generate_series(0, 999, 7
 	filter_same(format('c <> ALL (%L)', ARRAY(SELECT generate_series(0, 999, 7)))),
 	filter_same('c NOT IN (1, 4, 9)');
 
+-- an expression, as it is and among other columns
+DROP TABLE f;
+CREATE TABLE f (id int, v vector(2), name text, c int);
+INSERT INTO f SELECT i, ARRAY[i, i % 7]::vector, CASE WHEN i % 5 > 0 THEN 'Name' || i % 5 END, i % 3 FROM generate_series(1, 60) i;
+CREATE INDEX ON f USING ivfpq (v vector_l2_ops, c, (lower(name) COLLATE "C"), (c + 1), ((id % 2 = 0)));
+SELECT c, filter_same(c), (filter_plan(c)).inside
+FROM unnest(ARRAY['lower(name) COLLATE "C" = ''name3''', 'c + 1 = 2 AND lower(name) COLLATE "C" > ''name3''', 'c + 1 IN (1, 3) AND (id % 2 = 0)', 'NOT (id % 2 = 0)', 'name = ''Name3''']) c;
+
 -- how bool columns are written
 SELECT filter_table('bool', '{t,f}');
 SELECT c, filter_same(c), (filter_plan(c)).inside

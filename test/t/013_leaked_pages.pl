@@ -26,7 +26,7 @@ load_vectors($node, 'pool', make_vectors(600, 16, 1));
 $node->safe_psql(
 	'postgres', "
 	CREATE TABLE t AS SELECT id, v FROM pool;
-	CREATE INDEX t_idx ON t USING hnsw (v vector_l2_ops) WITH (m = 4);
+	CREATE INDEX t_idx ON t USING hnsw (v vector_l2_ops, (id / 1000000)) WITH (m = 4);
 	DELETE FROM t WHERE id % 10 = 0");
 my $path = $node->data_dir . '/' . $node->safe_psql('postgres', "SELECT pg_relation_filepath('t_idx')");
 
@@ -40,10 +40,13 @@ sub add_equal
 	return;
 }
 
-# A page that was to be in an extent (src/index/page.h), as the extension leaves it.
+# A page that was to be in an extent (src/index/page.h), as the extension leaves
+# it; of the version that the metapage says.
+$node->safe_psql('postgres', 'CHECKPOINT');
+my ($version) = unpack('x6 v', substr(slurp_file($path), $BLOCK - 16, 16));
 my $reserved = pack('x8 v6 V', 0, 0, 24, $BLOCK - 16, $BLOCK - 16, $BLOCK | 4, 0);
 $reserved .= "\0" x ($BLOCK - 16 - length $reserved);
-$reserved .= pack('V v v V V', 0x58444956, 0, 1, 1, 0);
+$reserved .= pack('V v v V V', 0x58444956, 0, $version, 1, 0);
 is(length $reserved, $BLOCK, 'a page is a page');
 
 my $before = blocks();

@@ -93,6 +93,19 @@ has_condition_of(IndexPath *path, RestrictInfo *rinfo)
 	return false;
 }
 
+/* In the order of columns, as the planner has them. */
+static void
+insert_condition(IndexPath *path, IndexClause *condition)
+{
+	int			place = 0;
+
+	while (place < list_length(path->indexclauses) &&
+		   list_nth_node(IndexClause, path->indexclauses, place)->indexcol <= condition->indexcol)
+		place++;
+	/* the list may be another path's too */
+	path->indexclauses = list_insert_nth(list_copy(path->indexclauses), place, condition);
+}
+
 void
 vecidx_filter_conditions(PlannerInfo *root, IndexPath *path)
 {
@@ -127,7 +140,6 @@ vecidx_filter_conditions(PlannerInfo *root, IndexPath *path)
 		condition->lossy = false;
 		condition->indexcol = column;
 		condition->indexcols = NIL;
-		/* the list may be another path's too */
-		path->indexclauses = lappend(list_copy(path->indexclauses), condition);
+		insert_condition(path, condition);
 	}
 }

@@ -27,6 +27,7 @@ typedef struct VecidxCheck
 	Relation	heap;
 	BlockNumber nblocks;		/* of the index; it does not grow meanwhile */
 	bool		full;			/* enough has been reported: give up */
+	bool		doubles;		/* set by the access method: a row may stand twice, as scans know */
 
 	/*
 	 * Set by the access method where it hands the TIDs over by

@@ -102,9 +102,10 @@ typedef struct IvfIndex
 	uint32		npending;		/* entries that are still to be published */
 	VecidxExtentMap units;
 	double		rows;			/* in all lists, about: as the directory was last read */
+	double		spread;			/* mean of the lists', by rows, likewise; 0: unknown */
 	uint32		used_lists;		/* likewise */
 	BlockNumber last_page;		/* on which this backend put a segment last, or invalid */
-	BlockNumber next_swept;		/* where ivf_sweep_some() goes on */
+	uint32		next_settled;	/* list whose turn to settle comes next */
 
 	/* pages of units, one unit after the other: where they are, and which buffers held them last */
 	PageMemory	unit_memory;
@@ -154,6 +155,8 @@ typedef struct IvfListCopy
 	uint32		segments;
 	uint32		state;
 	uint64		changed;
+	float4		spread;
+	uint32		born;
 } IvfListCopy;
 
 /*
@@ -256,6 +259,8 @@ typedef struct IvfListChange
 	uint32		generation;
 	uint32		rows;
 	uint32		segments;
+	float4		spread;			/* with a centroid, or while building */
+	uint32		born;
 	const void *centroid;		/* ivf_centroid_size() bytes, only for a list that is free till now; NULL: as it was */
 } IvfListChange;
 
@@ -417,14 +422,21 @@ extern void ivf_maintain_unlock(Relation index);
 extern void ivf_maintain_share(Relation index);
 extern void ivf_maintain_unshare(Relation index);
 
+/*
+ * Page lock of this block: VACUUM's pass over the pages has it, or who moves
+ * rows from list to list in place, perhaps from a page to come to one behind;
+ * who holds the maintenance lock only tries.
+ */
+#define IVF_SWEEP_LOCK (IVF_META_BLOCK + 1)
+
 /* Rows that a list of the index should have at present. */
 extern double ivf_target_rows(const IvfIndex *ivf);
 
-/* Is a list of so many rows due for splitting? */
-extern bool ivf_too_long(const IvfIndex *ivf, double rows);
+/* Is a list due for splitting, now that it has so many rows? */
+extern bool ivf_too_long(const IvfIndex *ivf, const IvfListCopy *list, double rows);
 
 /* Or is there another reason to call ivf_split(): rows enough to learn from? */
-extern bool ivf_due(const IvfIndex *ivf, double rows);
+extern bool ivf_due(const IvfIndex *ivf, const IvfListCopy *list, double rows);
 
 /*
  * Split a list that has grown too long, unless somebody else is at work.
@@ -433,11 +445,11 @@ extern bool ivf_due(const IvfIndex *ivf, double rows);
 extern void ivf_split(Relation index, Relation heap, uint32 list);
 
 /*
- * Give segments free that rewrites left over, if they are on the next few
- * pages: so an index that VACUUM does not come to uses its space again.  The
+ * Give the chains of lists free that were replaced, if no scan can be at them
+ * any more: so an index that VACUUM does not come to uses its space again.  The
  * caller holds the maintenance lock.
  */
-extern void ivf_sweep_some(IvfIndex *ivf, Relation index, Relation heap);
+extern void ivf_free_replaced(IvfIndex *ivf, Relation index, Relation heap);
 
 /* After VACUUM has taken rows away: merge, split and pack, within bounds. */
 extern void ivf_maintain_all(Relation index, Relation heap, BufferAccessStrategy strategy);

@@ -10,6 +10,8 @@
  */
 #include "vecidx.h"
 
+#include <float.h>
+
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xloginsert.h"
@@ -64,6 +66,7 @@ typedef struct RouteBlock
 	Size		centroids;		/* offsets */
 	Size		router;
 	Size		counts;
+	Size		distances;
 	Size		size;
 	uint32		nlists;
 } RouteBlock;
@@ -83,6 +86,7 @@ typedef struct BuildState
 	Size		centroid_size;
 	Router		router;
 	pg_atomic_uint32 *counts;	/* rows by list */
+	pg_atomic_uint64 *distances;	/* and sums of their distances from the centroid, doubles */
 	float	   *normalised;		/* cosine only */
 	void	   *route_scratch;
 
@@ -121,7 +125,8 @@ route_block_layout(const IvfIndex *ivf, uint32 nlists)
 	block.router = CACHELINEALIGN(block.centroids +
 								  mul_size(nlists, ivf_centroid_size(ivf->code.spec.elements, ivf->dim)));
 	block.counts = CACHELINEALIGN(block.router + route_block_size(&spec));
-	block.size = block.counts + sizeof(pg_atomic_uint32) * (Size) nlists;
+	block.distances = CACHELINEALIGN(block.counts + sizeof(pg_atomic_uint32) * (Size) nlists);
+	block.size = block.distances + sizeof(pg_atomic_uint64) * (Size) nlists;
 	return block;
 }
 
@@ -139,6 +144,7 @@ route_block_fill(const IvfIndex *ivf, IvfTraining *training, RouteBlock *block)
 	char	   *base = (char *) block;
 	RouteSpec	spec;
 	pg_atomic_uint32 *counts;
+	pg_atomic_uint64 *distances;
 
 	*block = route_block_layout(ivf, training->lists);
 	memcpy(base + block->centroids, training->centroids, training->centroid_size * training->lists);
@@ -150,8 +156,12 @@ route_block_fill(const IvfIndex *ivf, IvfTraining *training, RouteBlock *block)
 				vecidx_alloc_aligned(context, route_scratch_size(&spec) + 1), tick, NULL);
 	MemoryContextDelete(context);
 	counts = (pg_atomic_uint32 *) (base + block->counts);
+	distances = (pg_atomic_uint64 *) (base + block->distances);
 	for (uint32 i = 0; i < block->nlists; i++)
+	{
 		pg_atomic_init_u32(&counts[i], 0);
+		pg_atomic_init_u64(&distances[i], 0);	/* 0.0 */
+	}
 }
 
 /* ---- Rows ---- */
@@ -216,6 +226,7 @@ build_route(BuildState *state, RouteBlock *block)
 	route_spec(state->ivf, block->nlists, &spec);
 	state->centroids = base + block->centroids;
 	state->counts = (pg_atomic_uint32 *) (base + block->counts);
+	state->distances = (pg_atomic_uint64 *) (base + block->distances);
 	route_open(&state->router, &spec, state->centroids, base + block->router);
 	state->route_scratch = vecidx_alloc_aligned(state->context, route_scratch_size(&spec) + 1);
 }
@@ -258,6 +269,31 @@ routed_vector(BuildState *state, const void *elements)
 	return state->normalised;
 }
 
+static inline double
+double_of(uint64 bits)
+{
+	double		result;
+
+	memcpy(&result, &bits, sizeof(result));
+	return result;
+}
+
+/* One more row of a list, so far from its centroid. */
+static void
+count_row(BuildState *state, uint32 list, float dist)
+{
+	uint64		old = pg_atomic_read_u64(&state->distances[list]);
+	uint64		new;
+
+	pg_atomic_fetch_add_u32(&state->counts[list], 1);
+	do
+	{
+		double		sum = double_of(old) + dist;
+
+		memcpy(&new, &sum, sizeof(new));
+	} while (!pg_atomic_compare_exchange_u64(&state->distances[list], &old, new));
+}
+
 static void
 add_row(BuildState *state, const void *elements, const Datum *values, const bool *isnull, ItemPointer tid)
 {
@@ -265,15 +301,16 @@ add_row(BuildState *state, const void *elements, const Datum *values, const bool
 	char	   *payload = VARDATA(state->payload);
 	float		factors[2];
 	uint32		list;
+	float		dist;
 
-	(void) route_nearest(&state->router, routed_vector(state, elements), 1, &list, NULL, state->route_scratch);
+	(void) route_nearest(&state->router, routed_vector(state, elements), 1, &list, &dist, state->route_scratch);
 	listcode_encode(code, elements, (const float *) (state->centroids + list * state->centroid_size), factors,
 					(uint8 *) payload + sizeof(float) * code->nfactors, state->scratch);
 	memcpy(payload, factors, sizeof(float) * code->nfactors);
 	if (state->ivf->filters != NULL)
 		vecidx_filter_pack(state->ivf->filters, values, isnull,
 						   (uint8 *) payload + sizeof(float) * code->nfactors + code->code_size);
-	pg_atomic_fetch_add_u32(&state->counts[list], 1);
+	count_row(state, list, dist);
 
 	ExecClearTuple(state->slot);
 	state->slot->tts_values[0] = Int32GetDatum((int32) list);
@@ -387,6 +424,8 @@ write_list(BuildState *state, ListWriter *writer, TupleTableSlot *slot, uint32 l
 	change->list = list;
 	change->state = IVF_LIST_USED;
 	change->generation = ivf_generation();
+	change->born = n;
+	change->spread = (float4) Min(double_of(pg_atomic_read_u64(&state->distances[list])) / Max(n, 1), (double) FLT_MAX / 4);
 	ItemPointerSetInvalid(&change->head);
 	ItemPointerSetInvalid(&change->tail);
 	while (n > 0)

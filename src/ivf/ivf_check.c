@@ -2,8 +2,9 @@
  * ivf_check.c
  *		vecidx_check() for ivfflat and ivfpq.
  *
- * What must hold, beside what index/check.c finds (no TID twice; with heap,
- * every TID has a row and every row a TID; filter values are the row's):
+ * What must hold, beside what index/check.c finds (no TID twice, unless moving
+ * rows was cut short; with heap, every TID has a row and every row a TID; filter
+ * values are the row's):
  *
  * Metapage
  *	 M1 its options are possible, its sizes follow from them, and the column
@@ -350,6 +351,8 @@ check_directory(IvfCheck *c)
 				 list < Min((uint64) (unit + 1) * meta->entries_per_page, meta->nlists); list++)
 				c->entries[list].unknown = true;
 	}
+
+	c->out->doubles = meta->moving != IVF_MOVED;
 
 	/* what whoever rewrites lists next will do first */
 	for (uint32 i = 0; i < meta->npending; i++)

@@ -262,6 +262,8 @@ ivf_entry_copy(const IvfEntryData *entry, uint32 list, IvfListCopy *copy)
 	copy->segments = entry->segments;
 	copy->state = entry->state;
 	copy->changed = entry->changed;
+	copy->spread = entry->spread;
+	copy->born = entry->born;
 }
 
 bool
@@ -368,9 +370,17 @@ route_vector(IvfRoute *route, const void *elements)
 		memcpy(route->vector, elements, size);
 }
 
+/* Of all lists in use. */
+typedef struct Sums
+{
+	double		rows;
+	double		known;			/* rows of lists whose spread is known */
+	double		spread;			/* theirs */
+} Sums;
+
 /* Score the entries of one directory page; false if the directory is gone. */
 static bool
-score_page(IvfRoute *route, Relation index, uint32 unit, bool probe, double *rows)
+score_page(IvfRoute *route, Relation index, uint32 unit, bool probe, Sums *sums)
 {
 	IvfIndex   *ivf = route->ivf;
 	Buffer		buffer = try_unit_page(ivf, index, unit, 0, BUFFER_LOCK_SHARE);
@@ -401,7 +411,9 @@ score_page(IvfRoute *route, Relation index, uint32 unit, bool probe, double *row
 			entries[batch] = entry;
 			codes[batch] = entry->code;
 			lists[batch++] = first + i;
-			*rows += entry->rows;
+			sums->rows += entry->rows;
+			sums->known += entry->spread > 0 ? entry->rows : 0;
+			sums->spread += (double) entry->spread * entry->rows;
 		}
 		quant_score(route->query, codes, batch, dist, err);
 		for (int j = 0; j < batch; j++)
@@ -428,7 +440,7 @@ ivf_route_begin(IvfRoute *route, Relation index, const void *elements, bool prob
 		return false;
 	for (;;)
 	{
-		double		rows = 0;
+		Sums		sums = {0};
 
 		route->changes = ivf->changes;
 		route->lists.n = 0;
@@ -436,10 +448,11 @@ ivf_route_begin(IvfRoute *route, Relation index, const void *elements, bool prob
 		for (uint32 unit = 0; unit * ivf->entries_per_page < ivf->nlists; unit++)
 		{
 			CHECK_FOR_INTERRUPTS();
-			if (!score_page(route, index, unit, probe, &rows))
+			if (!score_page(route, index, unit, probe, &sums))
 				return false;
 		}
-		ivf->rows = rows;
+		ivf->rows = sums.rows;
+		ivf->spread = sums.known > 0 ? sums.spread / sums.known : 0;
 		ivf->used_lists = (uint32) route->lists.n;
 		/* none at all: the only one has just become several, behind those that were known */
 		if (!probe && route->lists.n > 0)
@@ -601,7 +614,8 @@ ivf_directory_place(IvfIndex *ivf, Relation index, Relation heap, uint32 *lists,
 		{
 			const IvfEntryData *entry = IvfPageGetEntry(BufferGetPage(buffer), ivf->entry_size, i);
 
-			if (entry->state == IVF_LIST_FREE && ivf_long_ago(heap, entry->changed))
+			/* its chain is given free first (ivf_free_replaced()) */
+			if (entry->state == IVF_LIST_FREE && !ItemPointerIsValid(&entry->head) && ivf_long_ago(heap, entry->changed))
 				lists[found++] = first + i;
 		}
 		UnlockReleaseBuffer(buffer);
@@ -662,17 +676,18 @@ write_centroid(IvfIndex *ivf, Relation index, uint32 list, const void *centroid)
 
 /* The entry of a list that is free, but for what is published. */
 static void
-write_centroid_code(IvfIndex *ivf, Relation index, const EntryMaker *maker, uint32 list, const void *centroid,
-					IvfEntry made)
+write_centroid_code(IvfIndex *ivf, Relation index, const EntryMaker *maker, const IvfListChange *new, IvfEntry made)
 {
 	IvfEntry	entry;
-	Buffer		buffer = ivf_directory_entry(ivf, index, list, BUFFER_LOCK_EXCLUSIVE, &entry);
+	Buffer		buffer = ivf_directory_entry(ivf, index, new->list, BUFFER_LOCK_EXCLUSIVE, &entry);
 	PageChange	change;
 
 	if (entry->state != IVF_LIST_FREE)
-		vecidx_corrupted(index, BufferGetBlockNumber(buffer), list % ivf->entries_per_page, "a new list is in use");
+		vecidx_corrupted(index, BufferGetBlockNumber(buffer), new->list % ivf->entries_per_page, "a new list is in use");
 	memcpy(made, entry, ivf->entry_size);
-	make_entry(maker, centroid, made);
+	make_entry(maker, new->centroid, made);
+	made->spread = new->spread;
+	made->born = new->born;
 	page_change_begin(&change, index, false);
 	page_change_write(&change, buffer, (char *) entry - (char *) BufferGetPage(buffer), made, ivf->entry_size);
 	page_change_commit(&change);
@@ -798,6 +813,8 @@ publish_built(IvfIndex *ivf, Relation index, const IvfListChange *changes, int n
 		entry->rows = changes[i].rows;
 		entry->segments = changes[i].segments;
 		entry->state = changes[i].state;
+		entry->spread = changes[i].spread;
+		entry->born = changes[i].born;
 		MarkBufferDirty(buffer);
 		UnlockReleaseBuffer(buffer);
 	}
@@ -839,7 +856,7 @@ ivf_directory_publish(IvfIndex *ivf, Relation index, const IvfListChange *change
 			continue;
 		if (ivf->centroid_pages > 0)
 			write_centroid(ivf, index, new->list, new->centroid);
-		write_centroid_code(ivf, index, &maker, new->list, new->centroid, image);
+		write_centroid_code(ivf, index, &maker, new, image);
 	}
 	MemoryContextDelete(context);
 

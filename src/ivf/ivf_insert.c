@@ -53,10 +53,10 @@ find_list(InsertState *state, Relation index, const void *elements, IvfListCopy 
 	return true;
 }
 
-/* Add a row; returns its list, and in *grown how long that is if it has a new segment. */
-static uint32
+/* Add a row; *to is its list as it was, and *grown how long that is if it has a new segment, else 0. */
+static void
 insert_row(InsertState *state, Relation index, const Datum *values, const bool *isnull, ItemPointer tid,
-		   MemoryContext parent, double *grown)
+		   MemoryContext parent, IvfListCopy *to, double *grown)
 {
 	*grown = 0;
 	for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++)
@@ -68,7 +68,7 @@ insert_row(InsertState *state, Relation index, const Datum *values, const bool *
 
 		CHECK_FOR_INTERRUPTS();
 		if (elements == NULL)
-			return 0;
+			return;
 		if (!find_list(state, index, elements, &list))
 		{
 			MemoryContext old = state->context;
@@ -86,7 +86,10 @@ insert_row(InsertState *state, Relation index, const Datum *values, const bool *
 		if (ivf->filters != NULL)
 			vecidx_filter_pack(ivf->filters, values, isnull, state->filters);
 		if (ivf_append(ivf, index, &list, factors, state->code, state->filters, tid, grown))
-			return list.list;
+		{
+			*to = list;
+			return;
+		}
 	}
 	vecidx_corrupted(index, IVF_META_BLOCK, -1, "entries of lists do not lead to their last segments");
 }
@@ -97,7 +100,7 @@ ivf_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relatio
 {
 	InsertState *state = indexInfo->ii_AmCache;
 	MemoryContext old;
-	uint32		list;
+	IvfListCopy list;
 	double		grown;
 
 	(void) check;
@@ -112,9 +115,9 @@ ivf_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relatio
 	}
 
 	old = MemoryContextSwitchTo(state->row);
-	list = insert_row(state, index, values, isnull, tid, indexInfo->ii_Context, &grown);
-	if (grown > 0 && ivf_due(state->ivf, grown))
-		ivf_split(index, heap, list);
+	insert_row(state, index, values, isnull, tid, indexInfo->ii_Context, &list, &grown);
+	if (grown > 0 && ivf_due(state->ivf, &list, grown))
+		ivf_split(index, heap, list.list);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(state->row);
 	return false;

@@ -12,6 +12,7 @@
  */
 #include "vecidx.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "access/transam.h"
@@ -196,6 +197,7 @@ write_chains(IvfWork *work, const AllRows *all, Learned *learned)
 	void	   *scratch = vecidx_alloc_aligned(work->context, code->scratch_size + 1);
 	uint8	   *made = MemoryContextAllocZero(work->context, code->code_size + SIMD_SLACK);
 	IvfRows    *lists = MemoryContextAllocZero(work->context, sizeof(IvfRows) * learned->nlists);
+	double	   *spreads = MemoryContextAllocZero(work->context, sizeof(double) * learned->nlists);
 
 	learned->lists = MemoryContextAllocZero(work->context, sizeof(IvfListChange) * learned->nlists);
 	for (uint32 i = 0; i < learned->nlists; i++)
@@ -207,6 +209,8 @@ write_chains(IvfWork *work, const AllRows *all, Learned *learned)
 		const uint8 *bytes = all->rows.codes + i * code->code_size;
 
 		CHECK_FOR_INTERRUPTS();
+		spreads[list] += metric_rank(ivf->route.metric, all->vectors + i * ivf->dim,
+									 learned->centroids + (Size) list * ivf->dim, ivf->dim);
 		if (!code->exact)
 		{
 			listcode_encode(code, all->vectors + i * ivf->dim, learned->centroids + (Size) list * ivf->dim,
@@ -222,6 +226,8 @@ write_chains(IvfWork *work, const AllRows *all, Learned *learned)
 
 		list->list = i;
 		list->generation = ivf_generation();
+		list->born = (uint32) lists[i].n;
+		list->spread = (float4) Min(spreads[i] / (double) Max(lists[i].n, 1), (double) FLT_MAX / 4);
 		ivf_chain_write(ivf, work->index, i, list->generation, &lists[i], NULL, lists[i].n, &chain);
 		list->head = chain.head;
 		list->tail = chain.tail;
@@ -301,6 +307,8 @@ write_units(IvfWork *work, const Learned *learned, const IvfMetaPageData *meta, 
 				entry->tail = learned->lists[list].tail;
 				entry->generation = learned->lists[list].generation;
 				entry->rows = learned->lists[list].rows;
+				entry->spread = learned->lists[list].spread;
+				entry->born = learned->lists[list].born;
 				entry->segments = learned->lists[list].segments;
 			}
 			write_page(work->index, first + unit * pages + i, i == 0 ? VECIDX_PAGE_DIRECTORY : VECIDX_PAGE_CENTROID,

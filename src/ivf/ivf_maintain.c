@@ -21,6 +21,7 @@
  */
 #include "vecidx.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "access/table.h"
@@ -42,22 +43,32 @@
 #define TOO_LONG 2.5
 #define TOO_SHORT 4
 
+/* By how much that changes at most with the distances in the list (most_rows()). */
+#define LEAST_DENSE 0.3
+#define MOST_DENSE 5.0
+
+/* But a list is not split before it has grown by this factor since it was written. */
+#define GROWN 1.5
+
 /* Parts that a list is taken into at most. */
 #define MAX_PARTS 24
 
 /* The smaller part of a list cut in two has at least this share of it. */
-#define MIN_SHARE 5
+#define MIN_SHARE 10
 
-/* Lists around that take part, and are rewritten if more than this share of their rows moves. */
-#define NEIGHBOURS 16
-#define MIN_MOVED 20
+/* Lists that rows are compared with: so many nearest to their own. */
+#define AROUND 128
 
-/* Rounds of k-means over them all. */
-#define SETTLE_ROUNDS 4
+/* With each split so many lists settle around it, and so many others in turn. */
+#define SETTLED_NEAR 4
+#define SETTLED_TURN 4
 
-/* Most bytes of codes that are written anew because centroids have moved, and of vectors in memory. */
-#define MAX_RECENTRED_BYTES ((Size) 256 * 1024)
-#define MAX_HELD_BYTES ((Size) 64 * 1024 * 1024)
+/* A list settles where more than this share of its rows leave, and if it has at most so many times the rows it should have. */
+#define MIN_LEAVING 32
+#define SETTLED 16
+
+/* Free entries that there may be, beside a third: those that go are not used again while any snapshot knows them. */
+#define SPARE_ENTRIES 64
 
 /* A list that does not fit memory is packed when it has so many times the segments that it needs, in parts of the memory. */
 #define WASTEFUL 1.5
@@ -69,12 +80,16 @@
 
 #define KMEANS_ROUNDS 10
 
-/* Lists around are not rewritten while the index has more pages than this, and so many times as its rows need. */
+/* No lists settle while the index has more pages than this, and so many times as its rows need. */
 #define MIN_BLOATED_PAGES 256
 #define BLOATED 4
 
-/* Lists that one VACUUM rewrites: this share of all. */
+/* Lists that one VACUUM rewrites: this share of all, and some. */
 #define VACUUM_SHARE 4
+#define VACUUM_LEAST 16
+
+/* Attempts to add a row after which a list that changes each time must be damaged. */
+#define MAX_ATTEMPTS 1000
 
 /* ---- The lock ---- */
 
@@ -115,10 +130,31 @@ ivf_target_rows(const IvfIndex *ivf)
 	return Max(MIN_TARGET, ivf->rows / Max(lists, 1));
 }
 
-bool
-ivf_too_long(const IvfIndex *ivf, double rows)
+/*
+ * Rows at which a list is split.  Where rows lie close together there may be
+ * more of them in a list: the error that lists make of the space is least if
+ * their rows are by the third power of their mean squared distance from the
+ * centroid, and with long lists where queries come often few probes find more
+ * (README).
+ */
+static double
+most_rows(const IvfIndex *ivf, const IvfListCopy *list)
 {
-	return rows > TOO_LONG * ivf_target_rows(ivf);
+	double		most = TOO_LONG * ivf_target_rows(ivf);
+
+	if (list->spread > 0 && ivf->spread > 0)
+	{
+		double		dense = ivf->spread / list->spread;
+
+		most *= Min(Max(dense * dense * dense, LEAST_DENSE), MOST_DENSE);
+	}
+	return Max(most, GROWN * list->born);
+}
+
+bool
+ivf_too_long(const IvfIndex *ivf, const IvfListCopy *list, double rows)
+{
+	return rows > most_rows(ivf, list);
 }
 
 /* What a row takes in memory, code and vector. */
@@ -149,9 +185,9 @@ wants_to_learn(const IvfIndex *ivf, double rows)
 }
 
 bool
-ivf_due(const IvfIndex *ivf, double rows)
+ivf_due(const IvfIndex *ivf, const IvfListCopy *list, double rows)
 {
-	return (ivf_too_long(ivf, rows) && fits_memory(ivf, rows)) || wants_to_learn(ivf, rows);
+	return (ivf_too_long(ivf, list, rows) && fits_memory(ivf, rows)) || wants_to_learn(ivf, rows);
 }
 
 /*
@@ -169,18 +205,6 @@ try_again(const IvfIndex *ivf, double rows)
 
 /* ---- What an operation works with ---- */
 
-/* A list that the operation changes, or may change. */
-typedef struct Target
-{
-	uint32		list;
-	IvfListCopy old;			/* not of a new one */
-	void	   *centroid;
-	IvfRows		read;			/* as it was */
-	IvfRows		rows;			/* as it is to be */
-	bool		is_new;			/* gets a number and a centroid of its own */
-	bool		rewritten;
-} Target;
-
 static IvfWork *
 work_begin(Relation index, Relation heap, IvfIndex *ivf, MemoryContext context, bool vacuum)
 {
@@ -192,6 +216,7 @@ work_begin(Relation index, Relation heap, IvfIndex *ivf, MemoryContext context, 
 	work->context = context;
 	work->row = AllocSetContextCreate(context, "ivf maintenance row", ALLOCSET_DEFAULT_SIZES);
 	work->vacuum = vacuum;
+	work->moving = ConditionalLockPage(index, IVF_SWEEP_LOCK, ExclusiveLock);
 	work->bits = ivf->code.spec.elements == QUANT_BIT_STRING;
 	work->vector_size = ivf_centroid_size(ivf->code.spec.elements, ivf->dim);
 	work->buffer = vecidx_elements_buffer(ivf->opclass, ivf->dim, context);
@@ -218,6 +243,8 @@ work_begin(Relation index, Relation heap, IvfIndex *ivf, MemoryContext context, 
 static void
 work_end(IvfWork *work)
 {
+	if (work->moving)
+		UnlockPage(work->index, IVF_SWEEP_LOCK, ExclusiveLock);
 	if (work->fetch != NULL)
 		row_fetch_end(work->fetch);
 	work->fetch = NULL;
@@ -551,258 +578,202 @@ open_list(IvfWork *work, const IvfListCopy *copy)
 
 /* ---- The operation ---- */
 
-static Target *
-make_targets(IvfWork *work, int n)
+/* A list that the operation makes. */
+typedef struct Part
 {
-	Target	   *targets = MemoryContextAllocZero(work->context, sizeof(Target) * Max(n, 1));
+	void	   *centroid;
+	size_t		nrows;
+} Part;
 
-	for (int i = 0; i < n; i++)
-	{
-		ivf_rows_init(&targets[i].read, &work->ivf->code, work->ivf->filters, work->context);
-		ivf_rows_init(&targets[i].rows, &work->ivf->code, work->ivf->filters, work->context);
-	}
-	return targets;
+/* The list that it takes apart. */
+typedef struct Source
+{
+	uint32		list;
+	IvfListCopy old;
+	void	   *centroid;
+	IvfRows		rows;
+} Source;
+
+/* Lists that rows of it may go to, the nearest first. */
+typedef struct Around
+{
+	int			n;
+	uint32	   *lists;
+	char	   *centroids;
+} Around;
+
+/* Close a list and read it; false if it is not in use. */
+static bool
+read_source(IvfWork *work, uint32 list, Source *source)
+{
+	memset(source, 0, sizeof(*source));
+	source->list = list;
+	ivf_rows_init(&source->rows, &work->ivf->code, work->ivf->filters, work->context);
+	if (!ivf_work_close(work, list, &source->old))
+		return false;
+	source->centroid = MemoryContextAlloc(work->context, work->vector_size);
+	ivf_centroid_read(work->ivf, work->index, list, source->centroid);
+	ivf_chain_read(work->ivf, work->index, &source->old, &source->rows);
+	return true;
 }
 
-/* Lists around a centroid, the nearest first, closed and read; of so many rows that their vectors fit the memory. */
-static int
-find_neighbours(IvfWork *work, const Target *source, Target *neighbours)
+static void
+find_around(IvfWork *work, const Source *source, Around *around)
 {
 	IvfIndex   *ivf = work->ivf;
 	IvfRoute	route;
-	double		most = 4 * TOO_LONG * ivf_target_rows(ivf);
-	Size		room = MAX_HELD_BYTES / work->vector_size;
-	int			n = 0;
 	size_t		wanted;
 
+	memset(around, 0, sizeof(*around));
 	/* a direction is asked for */
 	if (ivf->code.spec.metric == METRIC_COSINE && simd_get()->sumsq_f32(source->centroid, ivf->dim) == 0)
-		return 0;
-	if (source->read.n >= room)
-		return 0;
-	room -= source->read.n;
+		return;
 	ivf_route_init(&route, ivf, work->context);
 	if (!ivf_route_begin(&route, work->index, source->centroid, false))
 		elog(ERROR, "index \"%s\" was made anew under maintenance", RelationGetRelationName(work->index));
-	wanted = ivf_route_next(&route, work->index, NEIGHBOURS + 1);
-	for (size_t i = 0; i < wanted && n < NEIGHBOURS; i++)
+	wanted = ivf_route_next(&route, work->index, AROUND + 1);
+	around->lists = MemoryContextAlloc(work->context, sizeof(uint32) * Max(wanted, 1));
+	around->centroids = MemoryContextAlloc(work->context, Max(wanted, 1) * work->vector_size);
+	for (size_t i = 0; i < wanted && around->n < AROUND; i++)
 	{
-		Target	   *target = &neighbours[n];
+		uint32		list = route.lists.items[i].node;
 
-		target->list = route.lists.items[i].node;
-		if (target->list == source->list)
+		if (list == source->list)
 			continue;
-		ivf_entry_read(ivf, work->index, target->list, &target->old);
-		/* one full of equal rows is not worth rewriting */
-		if (target->old.rows > most || target->old.rows > room)
-			continue;
-		/* nor can one without a segment be closed */
-		if (!ItemPointerIsValid(&target->old.tail) || !ivf_work_close(work, target->list, &target->old))
-			continue;
-		target->centroid = MemoryContextAlloc(work->context, work->vector_size);
-		ivf_centroid_read(ivf, work->index, target->list, target->centroid);
-		ivf_chain_read(ivf, work->index, &target->old, &target->read);
-		room -= Min(room, target->read.n);
-		n++;
+		around->lists[around->n] = list;
+		ivf_centroid_read(ivf, work->index, list, around->centroids + around->n * work->vector_size);
+		around->n++;
 	}
-	return n;
 }
 
-/* A row on its way. */
-typedef struct Moving
-{
-	Target	   *from;
-	uint32		index;			/* in from->read */
-	int			home;			/* cluster that it comes from, -1: the list that is taken apart */
-	int			to;
-} Moving;
-
-/* What a list is taken apart into, and the lists around. */
-typedef struct Clusters
-{
-	Target	   *source;
-	Target	   *targets;		/* new lists, then those around */
-	int			nparts;
-	int			n;
-	Moving	   *rows;
-	size_t		nrows;
-	Vectors		vectors;		/* of the rows; values is NULL where they are too many */
-} Clusters;
-
-static const void *
-row_vector(IvfWork *work, const Clusters *c, size_t i, void *buffer)
-{
-	const Moving *row = &c->rows[i];
-
-	if (c->vectors.values != NULL)
-		return vector_at(work, &c->vectors, i);
-	ivf_work_vector(work, &row->from->read, row->index, row->from->centroid, true, buffer);
-	return buffer;
-}
-
-static int
-nearest(const IvfWork *work, const Clusters *c, const void *vector, bool changing)
-{
-	int			best = -1;
-	double		best_dist = INFINITY;
-
-	for (int i = 0; i < c->n; i++)
-	{
-		double		dist;
-
-		if (changing && !c->targets[i].rewritten)
-			continue;
-		dist = distance(work, vector, c->targets[i].centroid);
-		if (best < 0 || dist < best_dist)
-		{
-			best = i;
-			best_dist = dist;
-		}
-	}
-	return best;
-}
-
+/* All rows of the list: as exactly as can be, or as will do to compare them with centroids. */
 static void
-assign_rows(IvfWork *work, Clusters *c)
+read_vectors(IvfWork *work, const Source *source, bool exactly, Vectors *v)
 {
-	void	   *buffer = palloc(work->vector_size);
-
-	for (size_t i = 0; i < c->nrows; i++)
+	v->n = source->rows.n;
+	if (v->values == NULL)
+		v->values = MemoryContextAllocHuge(work->context, Max(v->n, 1) * work->vector_size);
+	for (size_t i = 0; i < v->n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		c->rows[i].to = nearest(work, c, row_vector(work, c, i, buffer), false);
+		ivf_work_vector(work, &source->rows, i, source->centroid, exactly, vector_at(work, v, i));
 	}
-	pfree(buffer);
 }
 
-/* Means of the rows that are assigned to each cluster, in the place of the centroids. */
-static void
-recentre(IvfWork *work, Clusters *c)
+/* Where each row is nearest to: a part, or behind those a list around.  Returns how many go to those. */
+static size_t
+assign_rows(const IvfWork *work, const Vectors *v, const Part *parts, int nparts, const Around *around, uint32 *to)
 {
-	uint32	   *which = palloc(sizeof(uint32) * c->nrows);
+	size_t		leaving = 0;
 
-	for (int i = 0; i < c->n; i++)
+	for (size_t i = 0; i < v->n; i++)
+	{
+		const void *vector = vector_at(work, v, i);
+		double		best = INFINITY;
+
+		CHECK_FOR_INTERRUPTS();
+		to[i] = 0;
+		for (int j = 0; j < nparts + around->n; j++)
+		{
+			double		d = distance(work, vector, j < nparts ? parts[j].centroid :
+									 around->centroids + (j - nparts) * work->vector_size);
+
+			if (d < best)
+			{
+				best = d;
+				to[i] = j;
+			}
+		}
+		leaving += to[i] >= (uint32) nparts;
+	}
+	return leaving;
+}
+
+/* Means of the rows that go to them, in the place of the parts' centroids. */
+static void
+recentre(const IvfWork *work, const Vectors *v, const uint32 *to, Part *parts, int nparts)
+{
+	uint32	   *which = palloc(sizeof(uint32) * Max(v->n, 1));
+
+	for (int i = 0; i < nparts; i++)
 	{
 		size_t		n = 0;
 
-		for (size_t j = 0; j < c->nrows; j++)
-			if (c->rows[j].to == i)
+		for (size_t j = 0; j < v->n; j++)
+			if (to[j] == (uint32) i)
 				which[n++] = (uint32) j;
+		parts[i].nrows = n;
 		if (n > 0)
-			mean(work, &c->vectors, which, n, c->targets[i].centroid);
+			mean(work, v, which, n, parts[i].centroid);
 	}
 	pfree(which);
 }
 
-/*
- * Some rounds of k-means over the list's rows and those around, from the
- * parts' centroids and those of the lists around.  Of the latter those that
- * moved get a new centroid for good, which makes them new lists; the
- * others keep theirs.
- */
+/* A row to the list around that is nearest to it. */
 static void
-settle(IvfWork *work, Clusters *c)
-{
-	Target	   *targets = c->targets;
-	char	   *old = palloc(c->n * work->vector_size);
-	Size		bytes = 0;
-	double		entries = work->ivf->nlists;
-	double		spare = entries / 3 + 2 * NEIGHBOURS - (entries - work->ivf->used_lists);
-
-	for (int i = 0; i < c->n; i++)
-		memcpy(old + i * work->vector_size, targets[i].centroid, work->vector_size);
-	for (int round = 0; round < SETTLE_ROUNDS; round++)
-	{
-		assign_rows(work, c);
-		recentre(work, c);
-	}
-	for (int i = c->nparts; i < c->n; i++)
-	{
-		Target	   *target = &targets[i];
-
-		bytes += target->read.n * work->ivf->code.code_size;
-
-		/*
-		 * Within bounds: of what is written, and of entries that are free, for
-		 * those that go are not used again while any snapshot knows them.
-		 */
-		if (target->read.n > 0 && !work->vacuum && !work->bloated && bytes <= MAX_RECENTRED_BYTES && spare >= i &&
-			distance(work, target->centroid, old + i * work->vector_size) > 0)
-			target->is_new = true;
-		else
-			memcpy(target->centroid, old + i * work->vector_size, work->vector_size);
-	}
-	pfree(old);
-}
-
-/* Which lists around are rewritten, and where the rows of the others stay or go. */
-static void
-decide(IvfWork *work, Clusters *c)
-{
-	uint32	   *moves = palloc0(sizeof(uint32) * Max(c->n, 1));
-	void	   *buffer = palloc(work->vector_size);
-
-	for (size_t i = 0; i < c->nrows; i++)
-		if (c->rows[i].to != c->rows[i].home)
-		{
-			moves[c->rows[i].to]++;
-			if (c->rows[i].home >= 0)
-				moves[c->rows[i].home]++;
-		}
-	for (int i = 0; i < c->n; i++)
-		c->targets[i].rewritten = c->targets[i].is_new ||
-			(c->nparts > 0 ? moves[i] > c->targets[i].read.n / MIN_MOVED : moves[i] > 0);
-	for (size_t i = 0; i < c->nrows; i++)
-	{
-		Moving	   *row = &c->rows[i];
-
-		if (row->home >= 0 && !c->targets[row->home].rewritten)
-			row->to = row->home;
-		else if (!c->targets[row->to].rewritten)
-			row->to = nearest(work, c, row_vector(work, c, i, buffer), true);
-
-		/* not between two that are rewritten in their place: neither could be published before the other */
-		if (row->home >= 0 && !c->targets[row->home].is_new && !c->targets[row->to].is_new)
-			row->to = row->home;
-	}
-	pfree(moves);
-	pfree(buffer);
-}
-
-/* Put a row where it is to be. */
-static void
-place_row(IvfWork *work, Clusters *c, size_t i, void *buffer)
+give_away(IvfWork *work, const void *vector, const IvfRows *rows, size_t i, uint32 list, const void *centroid)
 {
 	const ListCode *code = &work->ivf->code;
-	Moving	   *row = &c->rows[i];
-	Target	   *target = &c->targets[row->to];
-	const IvfRows *from = &row->from->read;
-	const uint8 *bytes = from->codes + row->index * code->code_size;
-	const float *factors = from->factors + row->index * code->nfactors;
-	float		made_factors[2] = {0, 0};
+	const uint8 *bytes = rows->codes + i * code->code_size;
+	float		factors[2] = {0, 0};
 
 	/* exact codes do not depend on the list */
-	if (!code->exact && (row->to != row->home || target->is_new))
+	if (!code->exact)
 	{
-		ivf_work_vector(work, from, row->index, row->from->centroid, true, buffer);
-		listcode_encode(code, buffer, target->centroid, made_factors, work->code, work->scratch);
+		listcode_encode(code, vector, centroid, factors, work->code, work->scratch);
 		bytes = work->code;
-		factors = made_factors;
 	}
-	ivf_rows_add(&target->rows, factors, bytes, ivf_rows_filters(from, row->index), &from->tids[row->index]);
+	for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++)
+	{
+		IvfListCopy copy;
+		double		grown;
+
+		ivf_entry_read(work->ivf, work->index, list, &copy);
+		if (copy.state != IVF_LIST_USED)
+			elog(ERROR, "list %u of index \"%s\" went away under maintenance", list,
+				 RelationGetRelationName(work->index));
+		if (ivf_append(work->ivf, work->index, &copy, factors, bytes, ivf_rows_filters(rows, i), &rows->tids[i], &grown))
+			return;
+	}
+	vecidx_corrupted(work->index, IVF_META_BLOCK, -1, "entries of lists do not lead to their last segments");
 }
 
+/* Write a chain for a new list.  born: at most so many rows count as what it began with. */
 static void
-change_list(IvfWork *work, Target *target, IvfListChange *change)
+write_part(IvfWork *work, const Source *source, const Vectors *v, const uint32 *to, uint32 part, const void *centroid,
+		   uint32 list, size_t born, IvfListChange *change)
 {
+	const ListCode *code = &work->ivf->code;
+	IvfRows		rows;
 	IvfChain	chain;
+	double		sum = 0;
 
-	change->list = target->list;
+	ivf_rows_init(&rows, code, work->ivf->filters, work->context);
+	for (size_t i = 0; i < v->n; i++)
+	{
+		const uint8 *bytes = source->rows.codes + i * code->code_size;
+		float		factors[2] = {0, 0};
+		const void *vector = vector_at(work, v, i);
+
+		if (to[i] != part)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		if (!code->exact)
+		{
+			listcode_encode(code, vector, centroid, factors, work->code, work->scratch);
+			bytes = work->code;
+		}
+		ivf_rows_add(&rows, factors, bytes, ivf_rows_filters(&source->rows, i), &source->rows.tids[i]);
+		sum += Min(distance(work, vector, centroid), (double) FLT_MAX);
+	}
+	memset(change, 0, sizeof(*change));
+	change->list = list;
 	change->state = IVF_LIST_USED;
 	change->generation = ivf_generation();
-	change->centroid = target->is_new ? target->centroid : NULL;
-	ivf_chain_write(work->ivf, work->index, target->list, change->generation, &target->rows, NULL, target->rows.n,
-					&chain);
+	change->centroid = centroid;
+	change->born = (uint32) Min(rows.n, born);
+	change->spread = (float4) Min(sum / (double) Max(rows.n, 1), (double) FLT_MAX / 4);
+	ivf_chain_write(work->ivf, work->index, list, change->generation, &rows, NULL, rows.n, &chain);
 	change->head = chain.head;
 	change->tail = chain.tail;
 	change->rows = chain.rows;
@@ -813,162 +784,271 @@ change_list(IvfWork *work, Target *target, IvfListChange *change)
 static void
 free_list(const IvfListCopy *old, IvfListChange *change)
 {
+	memset(change, 0, sizeof(*change));
 	change->list = old->list;
 	change->state = IVF_LIST_FREE;
 	change->head = old->head;
 	change->tail = old->tail;
 	change->generation = old->generation;
-	change->rows = 0;
-	change->segments = 0;
-	change->centroid = NULL;
+	change->segments = old->segments;
 }
 
-/* Write what was decided. */
+/* Rows may stand in two lists from now on (a crash may leave it so), or do no more. */
 static void
-write_clusters(IvfWork *work, Clusters *c)
+note_moving(IvfWork *work, bool moving)
 {
-	IvfIndex   *ivf = work->ivf;
-	IvfListChange *changes = palloc(sizeof(IvfListChange) * (2 * c->n + 1));
-	uint32	   *numbers = palloc(sizeof(uint32) * Max(c->n, 1));
-	void	   *buffer = palloc(work->vector_size);
-	int			nchanges = 0;
-	int			nnew = 0;
+	Buffer		buffer = vecidx_read(work->index, IVF_META_BLOCK, BUFFER_LOCK_EXCLUSIVE, VECIDX_PAGE_META, IVF_VERSION);
+	IvfMetaPage meta = IvfPageGetMeta(BufferGetPage(buffer));
+	uint32		state = moving ? IVF_MOVING : IVF_MOVED;
+	PageChange	change;
 
-	for (size_t i = 0; i < c->nrows; i++)
+	/* somebody was cut short */
+	if (meta->moving == IVF_MOVED_TWICE || (moving && meta->moving == IVF_MOVING))
+		state = IVF_MOVED_TWICE;
+	if (state != meta->moving)
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (c->targets[c->rows[i].to].rewritten)
-			place_row(work, c, i, buffer);
+		page_change_begin(&change, work->index, false);
+		page_change_write(&change, buffer, (char *) &meta->moving - (char *) BufferGetPage(buffer), &state, sizeof(state));
+		page_change_commit(&change);
 	}
-	for (int i = 0; i < c->n; i++)
-		nnew += c->targets[i].is_new && c->targets[i].rows.n > 0;
-	if (nnew > 0)
-		ivf_directory_place(ivf, work->index, work->heap, numbers, nnew);
-	nnew = 0;
-	/* new lists first, so that rows that go there are never in none; those that go away come last */
-	for (int i = 0; i < 2 * c->n; i++)
-	{
-		Target	   *target = &c->targets[i % c->n];
-
-		if (target->is_new != (i < c->n))
-			continue;
-		if (!target->rewritten)
-			open_list(work, &target->old);
-		else if (!target->is_new || target->rows.n > 0)
-		{
-			if (target->is_new)
-				target->list = numbers[nnew++];
-			change_list(work, target, &changes[nchanges++]);
-		}
-	}
-	for (int i = c->nparts; i < c->n; i++)
-		if (c->targets[i].is_new)
-			free_list(&c->targets[i].old, &changes[nchanges++]);
-	free_list(&c->source->old, &changes[nchanges++]);
-	ivf_directory_publish(ivf, work->index, changes, nchanges, false);
-}
-
-/* A list that is dissolved: those that get its rows keep their own. */
-static void
-keep_rows_around(IvfWork *work, Clusters *c)
-{
-	const ListCode *code = &work->ivf->code;
-
-	for (int i = 0; i < c->n; i++)
-	{
-		Target	   *target = &c->targets[i];
-
-		for (size_t j = 0; target->rewritten && j < target->read.n; j++)
-			ivf_rows_add(&target->rows, target->read.factors + j * code->nfactors,
-						 target->read.codes + j * code->code_size, ivf_rows_filters(&target->read, j),
-						 &target->read.tids[j]);
-	}
+	UnlockReleaseBuffer(buffer);
 }
 
 /*
- * Take a list apart into nparts new ones with about these centroids (0:
- * dissolve it).  It is closed and source->read has its rows.
+ * Put new lists with these parts' centroids in the place of one that is closed:
+ * its rows go to the part, or to the list around, whose centroid is nearest;
+ * then each part's centroid is the mean of what it got.
+ *
+ * A row that leaves is first added to its new list and goes away with the old
+ * chain: who reads the entries before that change finds it in the old
+ * chain, who reads them later in the new list.
  */
 static void
-take_apart(IvfWork *work, Target *source, const char *centroids, int nparts)
+replace_list(IvfWork *work, const Source *source, const Vectors *v, Part *parts, int nparts, const Around *around,
+			 const uint32 *to, size_t leaving)
 {
-	Clusters	c = {0};
-	size_t		at = 0;
-	bool		held;
+	IvfIndex   *ivf = work->ivf;
+	IvfListChange *changes = palloc(sizeof(IvfListChange) * (nparts + 1));
+	uint32	   *numbers = palloc(sizeof(uint32) * Max(nparts, 1));
+	int			nchanges = 0;
+	int			nnew = 0;
 
-	c.source = source;
-	c.nparts = nparts;
-	c.targets = make_targets(work, nparts + NEIGHBOURS);
-	c.n = nparts + find_neighbours(work, source, c.targets + nparts);
-	if (c.n == 0)
-	{
-		open_list(work, &source->old);
-		return;
-	}
+	recentre(work, v, to, parts, nparts);
 	for (int i = 0; i < nparts; i++)
-	{
-		c.targets[i].centroid = unconstify(char *, centroids) + i * work->vector_size;
-		c.targets[i].is_new = true;
-	}
-
-	c.nrows = source->read.n;
-	for (int i = nparts; nparts > 0 && i < c.n; i++)
-		c.nrows += c.targets[i].read.n;
-	c.rows = MemoryContextAllocHuge(work->context, sizeof(Moving) * Max(c.nrows, 1));
-	held = c.nrows <= MAX_HELD_BYTES / work->vector_size;
-	if (held)
-	{
-		c.vectors.n = c.nrows;
-		c.vectors.values = MemoryContextAllocHuge(work->context, Max(c.nrows, 1) * work->vector_size);
-	}
-	for (int i = nparts - 1; i < c.n; i++)
-	{
-		Target	   *from = i == nparts - 1 ? source : &c.targets[i];
-
-		if (nparts == 0 && from != source)
-			break;
-		for (size_t j = 0; j < from->read.n; j++, at++)
+		nnew += parts[i].nrows > 0;
+	if (nnew > 0)
+		ivf_directory_place(ivf, work->index, work->heap, numbers, nnew);
+	for (int i = 0; i < nparts; i++)
+		if (parts[i].nrows > 0)
 		{
-			CHECK_FOR_INTERRUPTS();
-			c.rows[at].from = from;
-			c.rows[at].index = (uint32) j;
-			c.rows[at].home = from == source ? -1 : i;
-			if (held)
-				ivf_work_vector(work, &from->read, j, from->centroid, from == source, vector_at(work, &c.vectors, at));
+			write_part(work, source, v, to, (uint32) i, parts[i].centroid, numbers[nchanges],
+					   nparts > 1 || source->old.born == 0 ? PG_UINT32_MAX : source->old.born, &changes[nchanges]);
+			nchanges++;
 		}
-	}
-	if (held && nparts > 0)
-		settle(work, &c);
-	assign_rows(work, &c);
-	decide(work, &c);
-	if (nparts == 0)
-		keep_rows_around(work, &c);
-	write_clusters(work, &c);
+	free_list(&source->old, &changes[nchanges++]);
+
+	/* once it is begun nobody's impatience ends it */
+	HOLD_INTERRUPTS();
+	if (leaving > 0)
+		note_moving(work, true);
+	for (size_t i = 0; leaving > 0 && i < v->n; i++)
+		if (to[i] >= (uint32) nparts)
+			give_away(work, vector_at(work, v, i), &source->rows, i, around->lists[to[i] - nparts],
+					  around->centroids + (to[i] - nparts) * work->vector_size);
+	ivf_directory_publish(ivf, work->index, changes, nchanges, false);
+	if (leaving > 0)
+		note_moving(work, false);
+	RESUME_INTERRUPTS();
 }
 
-/* Close a list and read it; false if it is not in use. */
-static bool
-read_source(IvfWork *work, uint32 list, Target *source)
+/* A step, whose memory is given back at its end. */
+typedef struct Step
 {
-	memset(source, 0, sizeof(*source));
-	source->list = list;
-	ivf_rows_init(&source->read, &work->ivf->code, work->ivf->filters, work->context);
-	ivf_rows_init(&source->rows, &work->ivf->code, work->ivf->filters, work->context);
-	if (!ivf_work_close(work, list, &source->old))
-		return false;
-	source->centroid = MemoryContextAlloc(work->context, work->vector_size);
-	ivf_centroid_read(work->ivf, work->index, list, source->centroid);
-	ivf_chain_read(work->ivf, work->index, &source->old, &source->read);
-	return true;
+	MemoryContext old;
+	MemoryContext of_work;
+	MemoryContext context;
+} Step;
+
+static void
+step_begin(IvfWork *work, Step *step)
+{
+	step->of_work = work->context;
+	step->context = AllocSetContextCreate(work->context, "ivf maintenance of a list", ALLOCSET_DEFAULT_SIZES);
+	step->old = MemoryContextSwitchTo(step->context);
+	work->context = step->context;
 }
 
 static void
-pack_list(IvfWork *work, Target *source)
+step_end(IvfWork *work, Step *step)
 {
-	IvfListChange change;
+	MemoryContextSwitchTo(step->old);
+	work->context = step->of_work;
+	MemoryContextDelete(step->context);
+}
 
-	source->rows = source->read;
-	change_list(work, source, &change);
+/* TIDs once only: where moving was cut short they may stand twice by now. */
+static int
+compare_tids(const void *a, const void *b)
+{
+	return ItemPointerCompare(unconstify(ItemPointerData *, (const ItemPointerData *) a),
+							  unconstify(ItemPointerData *, (const ItemPointerData *) b));
+}
+
+static void
+drop_doubles(IvfRows *rows)
+{
+	const ListCode *code = rows->code;
+	ItemPointerData *sorted = palloc(sizeof(ItemPointerData) * Max(rows->n, 1));
+	bool		doubles = false;
+	size_t		kept = 0;
+
+	memcpy(sorted, rows->tids, sizeof(ItemPointerData) * rows->n);
+	qsort(sorted, rows->n, sizeof(ItemPointerData), compare_tids);
+	for (size_t i = 1; i < rows->n; i++)
+		doubles |= ItemPointerEquals(&sorted[i], &sorted[i - 1]);
+	pfree(sorted);
+	for (size_t i = 0; doubles && i < rows->n; i++)
+	{
+		bool		first = true;
+
+		for (size_t j = 0; j < kept && first; j++)
+			first = !ItemPointerEquals(&rows->tids[i], &rows->tids[j]);
+		if (!first)
+			continue;
+		rows->tids[kept] = rows->tids[i];
+		memmove(rows->codes + kept * code->code_size, rows->codes + i * code->code_size, code->code_size);
+		memmove(rows->factors + kept * code->nfactors, rows->factors + i * code->nfactors,
+				sizeof(float) * code->nfactors);
+		if (rows->layout != NULL)
+			memmove(rows->filters + kept * rows->layout->packed_size, rows->filters + i * rows->layout->packed_size,
+					rows->layout->packed_size);
+		kept++;
+	}
+	if (doubles)
+		rows->n = kept;
+}
+
+/* Whether lists may settle: new ones come in their place, and old ones stay for a while.  Learning makes all anew. */
+static bool
+may_settle(const IvfWork *work)
+{
+	const IvfIndex *ivf = work->ivf;
+
+	return work->moving && !ivf_learn_wanted(ivf) && !work->bloated && ivf->nlists - ivf->used_lists <= ivf->nlists / 3 + SPARE_ENTRIES;
+}
+
+/*
+ * Settle a list: rows that are nearer to another go there, and its centroid
+ * becomes the mean of those that stay.  It is left as it is where hardly any
+ * goes.
+ */
+static void
+settle_list(IvfWork *work, uint32 list)
+{
+	Step		step;
+	Source		source;
+	Around		around;
+	Vectors		vectors = {0};
+	IvfListCopy copy;
+
+	step_begin(work, &step);
+	ivf_entry_read(work->ivf, work->index, list, &copy);
+	if (copy.state == IVF_LIST_USED && ItemPointerIsValid(&copy.tail) && fits_memory(work->ivf, copy.rows + 1) &&
+		copy.rows <= SETTLED * ivf_target_rows(work->ivf) && read_source(work, list, &source))
+	{
+		size_t		leaving = 0;
+		uint32	   *to = palloc(sizeof(uint32) * Max(source.rows.n, 1));
+		Part		part = {source.centroid, 0};
+
+		drop_doubles(&source.rows);
+		find_around(work, &source, &around);
+		if (source.rows.n > 0)
+		{
+			read_vectors(work, &source, false, &vectors);
+			leaving = assign_rows(work, &vectors, &part, 1, &around, to);
+		}
+		if (leaving <= source.rows.n / MIN_LEAVING)
+			open_list(work, &source.old);
+		else
+		{
+			/* the centroid by which codes are decoded stays as it was meanwhile */
+			part.centroid = palloc(work->vector_size);
+			memcpy(part.centroid, source.centroid, work->vector_size);
+			if (!work->ivf->code.exact && !work->rough)
+				read_vectors(work, &source, true, &vectors);
+			replace_list(work, &source, &vectors, &part, 1, &around, to, leaving);
+		}
+	}
+	step_end(work, &step);
+}
+
+/* Settle so many lists in turn, unless too many entries wait for being used again. */
+static void
+settle_some(IvfWork *work, int n)
+{
+	IvfIndex   *ivf = work->ivf;
+
+	for (uint32 tried = 0; n > 0 && tried < ivf->nlists && may_settle(work); tried++)
+	{
+		IvfListCopy copy;
+
+		CHECK_FOR_INTERRUPTS();
+		if (ivf->next_settled >= ivf->nlists)
+			ivf->next_settled = 0;
+		ivf_entry_read(ivf, work->index, ivf->next_settled, &copy);
+		if (copy.state == IVF_LIST_USED)
+		{
+			settle_list(work, ivf->next_settled);
+			n--;
+		}
+		ivf->next_settled++;
+	}
+}
+
+/* Take a list out of use: its rows go to those around. */
+static void
+dissolve_list(IvfWork *work, uint32 list)
+{
+	Step		step;
+	Source		source;
+	Around		around;
+	Vectors		vectors = {0};
+
+	step_begin(work, &step);
+	if (read_source(work, list, &source))
+	{
+		uint32	   *to = palloc(sizeof(uint32) * Max(source.rows.n, 1));
+		size_t		leaving;
+
+		find_around(work, &source, &around);
+		if (around.n == 0)
+			open_list(work, &source.old);
+		else
+		{
+			drop_doubles(&source.rows);
+			read_vectors(work, &source, true, &vectors);
+			leaving = assign_rows(work, &vectors, NULL, 0, &around, to);
+			replace_list(work, &source, &vectors, NULL, 0, &around, to, leaving);
+			work->ivf->used_lists--;
+		}
+	}
+	step_end(work, &step);
+}
+
+static void
+pack_list(IvfWork *work, const Source *source)
+{
+	IvfListChange change = {0};
+	IvfChain	chain;
+
+	change.list = source->list;
+	change.state = IVF_LIST_USED;
+	change.generation = ivf_generation();
+	ivf_chain_write(work->ivf, work->index, source->list, change.generation, &source->rows, NULL, source->rows.n, &chain);
+	change.head = chain.head;
+	change.tail = chain.tail;
+	change.rows = chain.rows;
+	change.segments = chain.segments;
 	ivf_directory_publish(work->ivf, work->index, &change, 1, false);
 }
 
@@ -1020,45 +1100,75 @@ pack_in_parts(IvfWork *work, uint32 list)
 	ivf_directory_publish(work->ivf, work->index, &change, 1, false);
 }
 
+/*
+ * Split a list, and settle those around it and some others, whose turn it is.
+ */
 static void
 split_list(IvfWork *work, uint32 list)
 {
-	Target		source;
-	double		target = ivf_target_rows(work->ivf);
-	Vectors		sample;
+	Step		step;
+	Source		source;
+	Around		around = {0};
+	Around		nowhere = {0};
+	Vectors		vectors = {0};
+	Vectors		sample = {0};
 	uint32	   *which;
+	uint32	   *to;
 	char	   *centroids;
+	Part	   *parts;
 	size_t		n;
-	int			nparts;
+	size_t		leaving;
+	int			nparts = 0;
+	uint32		near[SETTLED_NEAR];
+	int			nnear = 0;
 
+	step_begin(work, &step);
 	if (!read_source(work, list, &source))
-		return;
-	n = source.read.n;
-	if (n <= TOO_LONG * target)
 	{
-		open_list(work, &source.old);
+		step_end(work, &step);
+		return;
+	}
+	drop_doubles(&source.rows);
+	n = source.rows.n;
+	if (ivf_too_long(work->ivf, &source.old, (double) n))
+	{
+		read_vectors(work, &source, true, &vectors);
+		/* spread evenly over the list, where it is too long for all of it */
+		sample.n = Min(n, Max((size_t) 2, Min((size_t) SAMPLE_ROWS, SAMPLE_BYTES / work->vector_size)));
+		sample.values = vectors.values;
+		which = palloc(sizeof(uint32) * sample.n);
+		for (size_t i = 0; i < sample.n; i++)
+			which[i] = (uint32) ((double) i * n / sample.n);
+		centroids = palloc(work->vector_size * MAX_PARTS);
+		nparts = cut_up(work, &sample, which, sample.n,
+						(TOO_LONG - 0.5) / TOO_LONG * most_rows(work->ivf, &source.old) * sample.n / n,
+						centroids, MAX_PARTS);
+	}
+	if (nparts < 2)
+	{
+		/* its rows are equal */
+		if (nparts > 0 && work->vacuum && patchy(work->ivf, &source.old, (double) n))
+			pack_list(work, &source);
+		else
+			open_list(work, &source.old);
+		step_end(work, &step);
 		return;
 	}
 
-	/* spread evenly over the list, where it is too long for all of it */
-	sample.n = Min(n, Max((size_t) 2, Min((size_t) SAMPLE_ROWS, SAMPLE_BYTES / work->vector_size)));
-	sample.values = MemoryContextAllocHuge(work->context, sample.n * work->vector_size);
-	which = MemoryContextAlloc(work->context, sizeof(uint32) * sample.n);
-	for (size_t i = 0; i < sample.n; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		which[i] = (uint32) i;
-		ivf_work_vector(work, &source.read, (size_t) ((double) i * n / sample.n), source.centroid, true,
-					vector_at(work, &sample, i));
-	}
-	centroids = MemoryContextAlloc(work->context, work->vector_size * MAX_PARTS);
-	nparts = cut_up(work, &sample, which, sample.n, (TOO_LONG - 0.5) * target * sample.n / n, centroids, MAX_PARTS);
-	if (nparts >= 2)
-		take_apart(work, &source, centroids, nparts);
-	else if (work->vacuum && patchy(work->ivf, &source.old, (double) n))
-		pack_list(work, &source);
-	else
-		open_list(work, &source.old);	/* its rows are equal */
+	find_around(work, &source, &around);
+	for (; nnear < SETTLED_NEAR && nnear < around.n; nnear++)
+		near[nnear] = around.lists[nnear];
+	parts = palloc0(sizeof(Part) * nparts);
+	for (int i = 0; i < nparts; i++)
+		parts[i].centroid = centroids + i * work->vector_size;
+	to = palloc(sizeof(uint32) * n);
+	leaving = assign_rows(work, &vectors, parts, nparts, work->moving ? &around : &nowhere, to);
+	replace_list(work, &source, &vectors, parts, nparts, &around, to, leaving);
+	step_end(work, &step);
+
+	for (int i = 0; i < nnear && may_settle(work); i++)
+		settle_list(work, near[i]);
+	settle_some(work, SETTLED_TURN);
 }
 
 /*
@@ -1090,7 +1200,7 @@ ivf_split(Relation index, Relation heap, uint32 list)
 	{
 		ivf_entry_read(ivf, index, list, &copy);
 		if (copy.state == IVF_LIST_USED && (wants_to_learn(ivf, copy.rows) ||
-											(ivf_too_long(ivf, copy.rows + 1) && fits_memory(ivf, copy.rows + 1) &&
+											(ivf_too_long(ivf, &copy, copy.rows + 1) && fits_memory(ivf, copy.rows + 1) &&
 											 try_again(ivf, copy.rows + 1))))
 		{
 			IvfWork	   *work = work_begin(index, heap, ivf, context, false);
@@ -1104,7 +1214,7 @@ ivf_split(Relation index, Relation heap, uint32 list)
 			work_end(work);
 			/* by a directory that was replaced all segments would be nobody's */
 			if (ivf_index_refresh(ivf, index) && ivf->npending == 0)
-				ivf_sweep_some(ivf, index, heap);
+				ivf_free_replaced(ivf, index, heap);
 		}
 	}
 	ivf_maintain_unlock(index);
@@ -1119,6 +1229,8 @@ static bool
 count_rows(IvfIndex *ivf, Relation index)
 {
 	double		rows = 0;
+	double		spread = 0;
+	double		known = 0;
 	uint32		used = 0;
 
 	if (!ivf_index_refresh(ivf, index))
@@ -1133,6 +1245,11 @@ count_rows(IvfIndex *ivf, Relation index)
 			if (entry->state == IVF_LIST_USED)
 			{
 				rows += entry->rows;
+				if (entry->spread > 0)
+				{
+					known += entry->rows;
+					spread += (double) entry->rows * entry->spread;
+				}
 				used++;
 			}
 			entry = (IvfEntry) ((char *) entry + ivf->entry_size);
@@ -1141,6 +1258,7 @@ count_rows(IvfIndex *ivf, Relation index)
 		vecidx_vacuum_delay_point();
 	}
 	ivf->rows = rows;
+	ivf->spread = known > 0 ? spread / known : 0;
 	ivf->used_lists = used;
 	return true;
 }
@@ -1182,9 +1300,9 @@ what_to_do(IvfIndex *ivf, Relation index, const IvfListCopy *list)
 	if (!fits_memory(ivf, rows))
 		return wasteful(ivf, list, rows) ? PACK_IN_PARTS : LEAVE;
 	/* one that could not be split is packed then, and is left until it has grown */
-	if (rows > TOO_LONG * target && (in_pieces || rows <= 4 * target))
+	if (ivf_too_long(ivf, list, rows) && (in_pieces || rows <= 4 * target))
 		return SPLIT;
-	if (rows < wanted / TOO_SHORT && ivf->used_lists > 1 && ItemPointerIsValid(&list->tail))
+	if (rows < wanted / TOO_SHORT && (list->born == 0 || rows < list->born / 2.0) && ivf->used_lists > 1 && ItemPointerIsValid(&list->tail))
 		return DISSOLVE;
 	return in_pieces ? PACK : LEAVE;
 }
@@ -1194,7 +1312,6 @@ act(IvfIndex *ivf, Relation index, Relation heap, uint32 list, MemoryContext con
 {
 	IvfWork	   *work = work_begin(index, heap, ivf, context, true);
 	IvfListCopy copy;
-	Target		source;
 	Action		action = LEAVE;
 
 	ivf_entry_read(ivf, index, list, &copy);
@@ -1204,15 +1321,14 @@ act(IvfIndex *ivf, Relation index, Relation heap, uint32 list, MemoryContext con
 		split_list(work, list);
 	else if (action == PACK_IN_PARTS)
 		pack_in_parts(work, list);
-	else if (action != SPLIT && action != LEAVE && read_source(work, list, &source))
+	else if (action == DISSOLVE && work->moving)
+		dissolve_list(work, list);
+	else if (action == PACK)
 	{
-		if (action == PACK)
+		Source		source;
+
+		if (read_source(work, list, &source))
 			pack_list(work, &source);
-		else
-		{
-			take_apart(work, &source, NULL, 0);
-			ivf->used_lists--;
-		}
 	}
 	work_end(work);
 }
@@ -1225,7 +1341,7 @@ ivf_maintain_all(Relation index, Relation heap, BufferAccessStrategy strategy)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	IvfIndex   *ivf = ivf_index_open(index, context);
 	uint32		nlists = ivf->nlists;
-	uint32		budget = nlists / VACUUM_SHARE + NEIGHBOURS;
+	uint32		budget = nlists / VACUUM_SHARE + VACUUM_LEAST;
 
 	(void) strategy;
 	if (!count_rows(ivf, index))

@@ -212,7 +212,7 @@ load_index(Relation index, const IvfMetaPageData *meta)
 	ivf->learned = meta->learned != 0;
 	ivf->last_page = InvalidBlockNumber;
 	/* backends that split lists begin at different places */
-	ivf->next_swept = (BlockNumber) (pg_prng_double(&pg_global_prng_state) * nblocks);
+	ivf->next_settled = pg_prng_uint32(&pg_global_prng_state) % Max(meta->nlists, 1);
 	ivf->entry_size = meta->entry_size;
 	ivf->entries_per_page = meta->entries_per_page;
 	ivf->centroid_pages = meta->centroid_pages;

@@ -17,7 +17,7 @@
 #include "simd/simd.h"
 #include "storage/itemptr.h"
 
-#define IVF_VERSION 2
+#define IVF_VERSION 3
 #define IVF_META_MAGIC 0x20465649	/* "IVF " */
 #define IVF_META_BLOCK ((BlockNumber) 0)
 
@@ -40,6 +40,11 @@ typedef struct IvfPendingData
 StaticAssertDecl(sizeof(IvfPendingData) == 32, "a pending change is 32 bytes on disk");
 
 #define IVF_MAX_PENDING 64
+
+/* Whether rows are being moved from list to list; and if that was ever cut short, some may stand in two for good. */
+#define IVF_MOVED 0
+#define IVF_MOVING 1
+#define IVF_MOVED_TWICE 2
 
 /* Block 0, at PageGetContents. */
 typedef struct IvfMetaPageData
@@ -86,7 +91,7 @@ typedef struct IvfMetaPageData
 	 * next brings it to its end.
 	 */
 	uint32		npending;
-	uint32		unused;
+	uint32		moving;			/* IVF_MOVED, or whether a row may stand in two lists */
 	IvfPendingData pending[IVF_MAX_PENDING];
 } IvfMetaPageData;
 
@@ -117,12 +122,14 @@ typedef struct IvfEntryData
 	uint32		state;			/* IVF_LIST_* */
 	float4		norm;			/* inner product: squared length of the centroid; else 0 */
 	uint64		changed;		/* next transaction id when head was last replaced */
+	float4		spread;			/* mean distance from the centroid by the route metric when it was written; 0: unknown */
+	uint32		born;			/* rows that it was written with; when it settles, no more than before */
 	uint8		code[FLEXIBLE_ARRAY_MEMBER];	/* the centroid's: a record of the route quantizer */
 } IvfEntryData;
 
 typedef IvfEntryData *IvfEntry;
 
-StaticAssertDecl(offsetof(IvfEntryData, code) == 40, "a directory entry's head is 40 bytes on disk");
+StaticAssertDecl(offsetof(IvfEntryData, code) == 48, "a directory entry's head is 48 bytes on disk");
 
 #define IVF_LIST_FREE 0			/* never used, or merged away */
 #define IVF_LIST_USED 1

@@ -26,8 +26,8 @@
 /* An index is read for leftovers alone once this share of its lists was rewritten. */
 #define SWEEP_SHARE 50
 
-/* Pages that are looked at for leftovers when a list is split: more than that writes. */
-#define SWEEP_PAGES 128
+/* Lists that were replaced whose chains are given free when a list is split: many more than that replaces. */
+#define MOST_REPLACED 256
 
 /* What the directory says of a list. */
 typedef struct ListState
@@ -248,7 +248,7 @@ clean_page(VacuumState *state, Buffer buffer)
 
 /* ---- Leftovers ---- */
 
-/* Give segments of a page free.  The caller holds the maintenance lock and has looked at each. */
+/* Give segments of a page free, in falling order.  The caller holds the maintenance lock and has looked at each. */
 static void
 free_segments(VacuumState *state, BlockNumber block, const Leftover *leftovers, int n)
 {
@@ -261,6 +261,7 @@ free_segments(VacuumState *state, BlockNumber block, const Leftover *leftovers, 
 	vecidx_page_check(state->index, buffer, VECIDX_PAGE_LIST, IVF_VERSION);
 	page_change_begin(&change, state->index, false);
 	page = page_change_register(&change, buffer, false);
+	/* from the end: so the line pointers behind one go with it */
 	for (int i = 0; i < n; i++)
 	{
 		IvfSegmentRef ref;
@@ -381,7 +382,7 @@ sweep_list_page(VacuumState *state, Buffer buffer)
 	uint32		dead = 0;
 	bool		empty = true;
 
-	for (OffsetNumber offset = FirstOffsetNumber; offset <= PageGetMaxOffsetNumber(page); offset++)
+	for (OffsetNumber offset = PageGetMaxOffsetNumber(page); offset >= FirstOffsetNumber; offset--)
 	{
 		IvfSegmentRef ref;
 		uint32		live;
@@ -601,69 +602,137 @@ sweep(VacuumState *state)
 
 /* ---- Between VACUUMs ---- */
 
-/* Of a page's segments those that are nobody's and that no scan can be at. */
-static int
-find_old_leftovers(VacuumState *state, BlockNumber block, Leftover *leftovers)
+/* A segment of a list that was replaced. */
+typedef struct Replaced
 {
-	Buffer		buffer = ReadBuffer(state->index, block);
-	Page		page = BufferGetPage(buffer);
+	BlockNumber block;
+	Leftover	leftover;
+} Replaced;
+
+/* By block, from the end of each page. */
+static int
+compare_replaced(const void *a, const void *b)
+{
+	const Replaced *x = a;
+	const Replaced *y = b;
+
+	if (x->block != y->block)
+		return x->block < y->block ? -1 : 1;
+	return (int) y->leftover.offset - (int) x->leftover.offset;
+}
+
+/* Free entries that still lead to a chain, which no scan can be at; at most so many. */
+static int
+find_replaced(VacuumState *state, IvfListCopy *lists, int most)
+{
 	int			n = 0;
-	int			kept = 0;
 
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	if (vecidx_page_problem(page, VECIDX_PAGE_LIST, IVF_VERSION) == NULL)
-		for (OffsetNumber offset = FirstOffsetNumber; offset <= PageGetMaxOffsetNumber(page); offset++)
-		{
-			IvfSegmentRef ref;
-
-			if (!segment_at(state, page, block, offset, &ref))
-				continue;
-			leftovers[n].offset = offset;
-			leftovers[n].list = ref.segment->list;
-			leftovers[n++].generation = ref.segment->generation;
-		}
-	UnlockReleaseBuffer(buffer);
-
-	/* not under that lock: entries' pages come before lists' */
-	for (int i = 0; i < n; i++)
+	for (uint32 first = 0; first < state->ivf->nlists && n < most; first += state->ivf->entries_per_page)
 	{
-		bool		old;
+		Buffer		buffer;
+		IvfEntry	entry;
+		uint32		entries = lock_entries(state, first, &buffer, &entry);
 
-		if (is_leftover(state, &leftovers[i], &old) && old)
-			leftovers[kept++] = leftovers[i];
+		for (uint32 i = 0; i < entries && n < most; i++, entry = next_entry(state, entry))
+			if (entry->state == IVF_LIST_FREE && ItemPointerIsValid(&entry->head) &&
+				ivf_long_ago(state->heap, entry->changed))
+				ivf_entry_copy(entry, first + i, &lists[n++]);
+		UnlockReleaseBuffer(buffer);
 	}
-	return kept;
+	return n;
+}
+
+/* The segments of these lists, of those that VACUUM has left. */
+static int
+find_segments(VacuumState *state, const IvfListCopy *lists, int nlists, Replaced **replaced)
+{
+	int			room = 4 * nlists;
+	int			n = 0;
+
+	*replaced = palloc(sizeof(Replaced) * room);
+	for (int i = 0; i < nlists; i++)
+	{
+		ItemPointerData next = lists[i].head;
+		IvfSegmentRef ref;
+		const char *problem;
+
+		for (uint32 j = 0; j < lists[i].segments + 1 && ItemPointerIsValid(&next); j++)
+		{
+			Replaced   *one;
+
+			if (!ivf_segment_try(state->ivf, state->index, &next, lists[i].list, &lists[i].generation, BUFFER_LOCK_SHARE,
+								 &ref, &problem))
+				break;
+			if (n == room)
+				*replaced = repalloc(*replaced, sizeof(Replaced) * (room *= 2));
+			one = &(*replaced)[n++];
+			one->block = ItemPointerGetBlockNumber(&next);
+			one->leftover.offset = ItemPointerGetOffsetNumber(&next);
+			one->leftover.list = lists[i].list;
+			one->leftover.generation = lists[i].generation;
+			next = ref.segment->next;
+			ivf_segment_release(&ref);
+		}
+	}
+	qsort(*replaced, n, sizeof(Replaced), compare_replaced);
+	return n;
+}
+
+/* The entries lead nowhere from now on. */
+static void
+forget_chains(VacuumState *state, const IvfListCopy *lists, int n)
+{
+	for (int i = 0; i < n;)
+	{
+		uint32		unit = lists[i].list / state->ivf->entries_per_page;
+		Buffer		buffer;
+		IvfEntry	entry;
+		PageChange	change;
+		ItemPointerData nowhere[2];
+
+		ItemPointerSetInvalid(&nowhere[0]);
+		ItemPointerSetInvalid(&nowhere[1]);
+		buffer = ivf_directory_entry(state->ivf, state->index, lists[i].list, BUFFER_LOCK_EXCLUSIVE, &entry);
+		page_change_begin(&change, state->index, false);
+		for (; i < n && lists[i].list / state->ivf->entries_per_page == unit; i++)
+		{
+			entry = IvfPageGetEntry(BufferGetPage(buffer), state->ivf->entry_size,
+									lists[i].list % state->ivf->entries_per_page);
+			page_change_write(&change, buffer, (char *) &entry->head - (char *) BufferGetPage(buffer), nowhere,
+							  sizeof(nowhere));
+		}
+		page_change_commit(&change);
+		UnlockReleaseBuffer(buffer);
+	}
 }
 
 void
-ivf_sweep_some(IvfIndex *ivf, Relation index, Relation heap)
+ivf_free_replaced(IvfIndex *ivf, Relation index, Relation heap)
 {
 	IndexBulkDeleteResult stats = {0};
 	VacuumState state = {.stats = &stats, .index = index, .heap = heap, .ivf = ivf};
-	BlockNumber nblocks = RelationGetNumberOfBlocks(index);
-	BlockNumber first = ivf->next_swept < nblocks ? ivf->next_swept : 0;
-	BlockNumber end = first + Min(nblocks - first, SWEEP_PAGES);
-	bool		freed = false;
+	IvfListCopy *lists = palloc(sizeof(IvfListCopy) * MOST_REPLACED);
+	int			nlists = find_replaced(&state, lists, MOST_REPLACED);
+	Replaced   *replaced;
+	int			n = find_segments(&state, lists, nlists, &replaced);
 
-	ivf->next_swept = end;
-	for (BlockNumber block = first; block < end; block++)
+	for (int i = 0; i < n;)
 	{
 		Leftover	leftovers[MaxOffsetNumber];
-		int			n;
+		BlockNumber block = replaced[i].block;
+		int			on_page = 0;
 
 		CHECK_FOR_INTERRUPTS();
-		if (block == IVF_META_BLOCK || vecidx_extents_contain(&ivf->units, block))
-			continue;
-		n = find_old_leftovers(&state, block, leftovers);
-		if (n > 0)
-		{
-			free_segments(&state, block, leftovers, n);
-			freed = true;
-		}
+		for (; i < n && replaced[i].block == block; i++)
+			leftovers[on_page++] = replaced[i].leftover;
+		free_segments(&state, block, leftovers, on_page);
 	}
-	/* or it would not be found */
-	if (freed)
-		FreeSpaceMapVacuumRange(index, first, end);
+	forget_chains(&state, lists, nlists);
+	/* or their pages would not be found */
+	if (n > 0)
+		FreeSpaceMapVacuumRange(index, replaced[0].block, replaced[n - 1].block + 1);
+	pfree(replaced);
+	pfree(lists);
 }
 
 /* ---- Entry points ---- */

@@ -447,9 +447,10 @@ extern void ivf_split(Relation index, Relation heap, uint32 list);
 /*
  * Give the chains of lists free that were replaced, if no scan can be at them
  * any more: so an index that VACUUM does not come to uses its space again.  The
- * caller holds the maintenance lock.
+ * caller holds the maintenance lock; users: how many calls of ivf_index_open()
+ * in this backend are known not to be of scans.
  */
-extern void ivf_free_replaced(IvfIndex *ivf, Relation index, Relation heap);
+extern void ivf_free_replaced(IvfIndex *ivf, Relation index, Relation heap, int users);
 
 /* After VACUUM has taken rows away: merge, split and pack, within bounds. */
 extern void ivf_maintain_all(Relation index, Relation heap, BufferAccessStrategy strategy);

@@ -603,6 +603,7 @@ ivf_directory_place(IvfIndex *ivf, Relation index, Relation heap, uint32 *lists,
 	uint32		nlists;
 	int			found = 0;
 
+	(void) heap;
 	/* free entries that no scan can have read as something else */
 	for (uint32 unit = 0; unit * ivf->entries_per_page < ivf->nlists && found < n; unit++)
 	{
@@ -614,8 +615,8 @@ ivf_directory_place(IvfIndex *ivf, Relation index, Relation heap, uint32 *lists,
 		{
 			const IvfEntryData *entry = IvfPageGetEntry(BufferGetPage(buffer), ivf->entry_size, i);
 
-			/* its chain is given free first (ivf_free_replaced()) */
-			if (entry->state == IVF_LIST_FREE && !ItemPointerIsValid(&entry->head) && ivf_long_ago(heap, entry->changed))
+			/* its chain is given free first, when no scan knows it as in use (ivf_free_replaced()) */
+			if (entry->state == IVF_LIST_FREE && !ItemPointerIsValid(&entry->head))
 				lists[found++] = first + i;
 		}
 		UnlockReleaseBuffer(buffer);

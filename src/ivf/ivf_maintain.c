@@ -88,6 +88,9 @@
 #define VACUUM_SHARE 4
 #define VACUUM_LEAST 16
 
+/* Who has the index open when a list is split: the insert, and this. */
+#define INSERT_USERS 2
+
 /* Attempts to add a row after which a list that changes each time must be damaged. */
 #define MAX_ATTEMPTS 1000
 
@@ -1214,7 +1217,7 @@ ivf_split(Relation index, Relation heap, uint32 list)
 			work_end(work);
 			/* by a directory that was replaced all segments would be nobody's */
 			if (ivf_index_refresh(ivf, index) && ivf->npending == 0)
-				ivf_free_replaced(ivf, index, heap);
+				ivf_free_replaced(ivf, index, heap, INSERT_USERS);
 		}
 	}
 	ivf_maintain_unlock(index);
@@ -1317,6 +1320,8 @@ act(IvfIndex *ivf, Relation index, Relation heap, uint32 list, MemoryContext con
 	ivf_entry_read(ivf, index, list, &copy);
 	if (copy.state == IVF_LIST_USED)
 		action = what_to_do(ivf, index, &copy);
+	if (action == SPLIT || action == DISSOLVE)
+		ivf_free_replaced(ivf, index, heap, 1);
 	if (action == SPLIT && !(ivf_learn_wanted(ivf) && ivf->code.spec.kind == LISTCODE_PQ))
 		split_list(work, list);
 	else if (action == PACK_IN_PARTS)

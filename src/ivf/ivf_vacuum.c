@@ -21,6 +21,8 @@
 #include "miscadmin.h"
 #include "storage/freespace.h"
 #include "storage/indexfsm.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
 #include "utils/memutils.h"
 
 /* An index is read for leftovers alone once this share of its lists was rewritten. */
@@ -621,11 +623,37 @@ compare_replaced(const void *a, const void *b)
 	return (int) y->leftover.offset - (int) x->leftover.offset;
 }
 
+/*
+ * Whether nobody at all is scanning at this moment, but who goes through the
+ * index without a snapshot.  users: how many of this backend may have it open.
+ *
+ * Horizons are no help to one long transaction: its own snapshot holds them
+ * back.  But a scan that knows a list which was replaced has a snapshot, here
+ * or on a standby that says so, or is this backend's own.
+ */
+static bool
+nobody_scans(const IvfIndex *ivf, int users)
+{
+	TransactionId slots;
+	TransactionId catalog;
+	int			n;
+
+	if (ivf->remembered.nusers > users)
+		return false;
+	ProcArrayGetReplicationSlotXmin(&slots, &catalog);
+	if (TransactionIdIsValid(slots))
+		return false;
+	pfree(GetCurrentVirtualXIDs(InvalidTransactionId, true, true, PROC_IN_VACUUM, &n));
+	return n == 0;
+}
+
 /* Free entries that still lead to a chain, which no scan can be at; at most so many. */
 static int
-find_replaced(VacuumState *state, IvfListCopy *lists, int most)
+find_replaced(VacuumState *state, IvfListCopy *lists, int most, int users)
 {
 	int			n = 0;
+	bool		asked = false;
+	bool		alone = false;
 
 	for (uint32 first = 0; first < state->ivf->nlists && n < most; first += state->ivf->entries_per_page)
 	{
@@ -634,9 +662,19 @@ find_replaced(VacuumState *state, IvfListCopy *lists, int most)
 		uint32		entries = lock_entries(state, first, &buffer, &entry);
 
 		for (uint32 i = 0; i < entries && n < most; i++, entry = next_entry(state, entry))
-			if (entry->state == IVF_LIST_FREE && ItemPointerIsValid(&entry->head) &&
-				ivf_long_ago(state->heap, entry->changed))
-				ivf_entry_copy(entry, first + i, &lists[n++]);
+		{
+			if (entry->state != IVF_LIST_FREE || !ItemPointerIsValid(&entry->head))
+				continue;
+			if (!alone && !ivf_long_ago(state->heap, entry->changed))
+			{
+				if (!asked)
+					alone = nobody_scans(state->ivf, users);
+				asked = true;
+				if (!alone)
+					continue;
+			}
+			ivf_entry_copy(entry, first + i, &lists[n++]);
+		}
 		UnlockReleaseBuffer(buffer);
 	}
 	return n;
@@ -707,12 +745,12 @@ forget_chains(VacuumState *state, const IvfListCopy *lists, int n)
 }
 
 void
-ivf_free_replaced(IvfIndex *ivf, Relation index, Relation heap)
+ivf_free_replaced(IvfIndex *ivf, Relation index, Relation heap, int users)
 {
 	IndexBulkDeleteResult stats = {0};
 	VacuumState state = {.stats = &stats, .index = index, .heap = heap, .ivf = ivf};
 	IvfListCopy *lists = palloc(sizeof(IvfListCopy) * MOST_REPLACED);
-	int			nlists = find_replaced(&state, lists, MOST_REPLACED);
+	int			nlists = find_replaced(&state, lists, MOST_REPLACED, users);
 	Replaced   *replaced;
 	int			n = find_segments(&state, lists, nlists, &replaced);
 

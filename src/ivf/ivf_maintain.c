@@ -219,7 +219,6 @@ work_begin(Relation index, Relation heap, IvfIndex *ivf, MemoryContext context, 
 	work->context = context;
 	work->row = AllocSetContextCreate(context, "ivf maintenance row", ALLOCSET_DEFAULT_SIZES);
 	work->vacuum = vacuum;
-	work->moving = ConditionalLockPage(index, IVF_SWEEP_LOCK, ExclusiveLock);
 	work->bits = ivf->code.spec.elements == QUANT_BIT_STRING;
 	work->vector_size = ivf_centroid_size(ivf->code.spec.elements, ivf->dim);
 	work->buffer = vecidx_elements_buffer(ivf->opclass, ivf->dim, context);
@@ -246,8 +245,6 @@ work_begin(Relation index, Relation heap, IvfIndex *ivf, MemoryContext context, 
 static void
 work_end(IvfWork *work)
 {
-	if (work->moving)
-		UnlockPage(work->index, IVF_SWEEP_LOCK, ExclusiveLock);
 	if (work->fetch != NULL)
 		row_fetch_end(work->fetch);
 	work->fetch = NULL;
@@ -931,13 +928,35 @@ drop_doubles(IvfRows *rows)
 		rows->n = kept;
 }
 
+/*
+ * Whether rows may move in place: no pass of VACUUM is under way, and none
+ * begins before end_moving().  Those of a list that was read before were not
+ * looked at by a pass that has ended since: it would wait for the maintenance
+ * lock.
+ */
+static bool
+begin_moving(IvfWork *work)
+{
+	return ConditionalLockPage(work->index, IVF_SWEEP_LOCK, ExclusiveLock);
+}
+
+static void
+end_moving(IvfWork *work)
+{
+	UnlockPage(work->index, IVF_SWEEP_LOCK, ExclusiveLock);
+}
+
 /* Whether lists may settle: new ones come in their place, and old ones stay for a while.  Learning makes all anew. */
 static bool
-may_settle(const IvfWork *work)
+may_settle(IvfWork *work)
 {
 	const IvfIndex *ivf = work->ivf;
 
-	return work->moving && !ivf_learn_wanted(ivf) && !work->bloated && ivf->nlists - ivf->used_lists <= ivf->nlists / 3 + SPARE_ENTRIES;
+	/* while VACUUM goes through the index it would be tried in vain */
+	if (!begin_moving(work))
+		return false;
+	end_moving(work);
+	return !ivf_learn_wanted(ivf) && !work->bloated && ivf->nlists - ivf->used_lists <= ivf->nlists / 3 + SPARE_ENTRIES;
 }
 
 /*
@@ -979,7 +998,13 @@ settle_list(IvfWork *work, uint32 list)
 			memcpy(part.centroid, source.centroid, work->vector_size);
 			if (!work->ivf->code.exact && !work->rough)
 				read_vectors(work, &source, true, &vectors);
-			replace_list(work, &source, &vectors, &part, 1, &around, to, leaving);
+			if (begin_moving(work))
+			{
+				replace_list(work, &source, &vectors, &part, 1, &around, to, leaving);
+				end_moving(work);
+			}
+			else
+				open_list(work, &source.old);
 		}
 	}
 	step_end(work, &step);
@@ -1024,14 +1049,15 @@ dissolve_list(IvfWork *work, uint32 list)
 		size_t		leaving;
 
 		find_around(work, &source, &around);
-		if (around.n == 0)
+		drop_doubles(&source.rows);
+		read_vectors(work, &source, true, &vectors);
+		if (around.n == 0 || !begin_moving(work))
 			open_list(work, &source.old);
 		else
 		{
-			drop_doubles(&source.rows);
-			read_vectors(work, &source, true, &vectors);
 			leaving = assign_rows(work, &vectors, NULL, 0, &around, to);
 			replace_list(work, &source, &vectors, NULL, 0, &around, to, leaving);
+			end_moving(work);
 			work->ivf->used_lists--;
 		}
 	}
@@ -1124,6 +1150,7 @@ split_list(IvfWork *work, uint32 list)
 	int			nparts = 0;
 	uint32		near[SETTLED_NEAR];
 	int			nnear = 0;
+	bool		moving;
 
 	step_begin(work, &step);
 	if (!read_source(work, list, &source))
@@ -1165,8 +1192,11 @@ split_list(IvfWork *work, uint32 list)
 	for (int i = 0; i < nparts; i++)
 		parts[i].centroid = centroids + i * work->vector_size;
 	to = palloc(sizeof(uint32) * n);
-	leaving = assign_rows(work, &vectors, parts, nparts, work->moving ? &around : &nowhere, to);
+	moving = begin_moving(work);
+	leaving = assign_rows(work, &vectors, parts, nparts, moving ? &around : &nowhere, to);
 	replace_list(work, &source, &vectors, parts, nparts, &around, to, leaving);
+	if (moving)
+		end_moving(work);
 	step_end(work, &step);
 
 	for (int i = 0; i < nnear && may_settle(work); i++)
@@ -1326,7 +1356,7 @@ act(IvfIndex *ivf, Relation index, Relation heap, uint32 list, MemoryContext con
 		split_list(work, list);
 	else if (action == PACK_IN_PARTS)
 		pack_in_parts(work, list);
-	else if (action == DISSOLVE && work->moving)
+	else if (action == DISSOLVE)
 		dissolve_list(work, list);
 	else if (action == PACK)
 	{

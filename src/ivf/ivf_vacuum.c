@@ -21,6 +21,7 @@
 #include "miscadmin.h"
 #include "storage/freespace.h"
 #include "storage/indexfsm.h"
+#include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
 #include "utils/memutils.h"
@@ -810,8 +811,13 @@ sweep_index(IndexVacuumInfo *info, Relation heap, IndexBulkDeleteResult *stats,
 	state.heap = heap;
 	state.context = AllocSetContextCreate(CurrentMemoryContext, "ivf vacuum", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(state.context);
+	/* no row may slip from a page to come to one that is behind */
+	if (callback != NULL)
+		LockPage(info->index, IVF_SWEEP_LOCK, ExclusiveLock);
 	while (!sweep(&state))
 		;
+	if (callback != NULL)
+		UnlockPage(info->index, IVF_SWEEP_LOCK, ExclusiveLock);
 	note_swept(&state);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(state.context);

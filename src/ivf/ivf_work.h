@@ -19,7 +19,6 @@ typedef struct IvfWork
 	MemoryContext context;		/* of all this */
 	MemoryContext row;			/* for a value from the table */
 	bool		vacuum;
-	bool		moving;			/* rows may move from list to list: IVF_SWEEP_LOCK is held */
 	bool		bloated;		/* chains that are left over fill most of the index: write few new ones */
 	RowFetch   *fetch;			/* NULL: values are decoded from codes */
 	bool		bits;

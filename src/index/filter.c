@@ -309,7 +309,7 @@ intersect(FilterTest *test, FilterRange *ranges, int n)
 		test->nranges = n;
 		return;
 	}
-	both = palloc(sizeof(FilterRange) * (test->nranges + n + 1));
+	both = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(FilterRange) * ((Size) test->nranges + n + 1));
 	for (int i = 0, j = 0; i < test->nranges && j < n;)
 	{
 		FilterRange *a = &test->ranges[i];
@@ -398,7 +398,7 @@ array_ranges(VecidxFilter *filter, const VecidxFilterColumn *column, const ScanK
 
 	get_typlenbyvalalign(type, &typlen, &typbyval, &typalign);
 	deconstruct_array(array, type, typlen, typbyval, typalign, &elements, &nulls, &nelements);
-	ranges = palloc(sizeof(FilterRange) * (nelements + 1));
+	ranges = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(FilterRange) * (nelements + 1));
 	*n = 0;
 	for (int i = 0; i < nelements; i++)
 		if (!nulls[i] &&
@@ -493,8 +493,8 @@ table_entry(const FilterTest *test, uint64 code)
 static void
 fill_table(FilterTest *test)
 {
-	int			bits = pg_leftmost_one_pos64(test->nranges) + 2;
-	uint64		mask = (UINT64CONST(1) << bits) - 1;
+	int			bits;
+	uint64		mask;
 
 	test->table = NULL;
 	if (test->nranges <= FEW_RANGES)
@@ -507,8 +507,10 @@ fill_table(FilterTest *test)
 		if (test->ranges[i].low == test->vacant)
 			test->vacant++;
 	}
+	bits = pg_leftmost_one_pos64(test->nranges) + 2;
+	mask = (UINT64CONST(1) << bits) - 1;
 	test->shift = 64 - bits;
-	test->table = palloc(sizeof(uint64) * (mask + 1));
+	test->table = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(uint64) * (mask + 1));
 	for (uint64 i = 0; i <= mask; i++)
 		test->table[i] = test->vacant;
 	for (int i = 0; i < test->nranges; i++)

@@ -146,14 +146,14 @@ typedef struct HnswSearch
 	/* where only some nodes are wanted, for searches of level 0 */
 	struct HnswFilterMap *filter;	/* NULL: all are */
 	int			all_from;		/* percent of a node's neighbours: where so many pass, the others are scored like them */
-	double		work;			/* done so far, in units of HNSW_WORK_ */
+	double		work;			/* done so far, in units of HNSW_WORK_, without testing groups */
 	double		most_work;		/* past this the search stops, unfinished */
 } HnswSearch;
 
 /* What a filtered search does, in nanoseconds about; only their ratios matter. */
-#define HNSW_WORK_LIST 80		/* reading a list of links */
-#define HNSW_WORK_KNOWN 1.5		/* telling whether a neighbour passes, if all are known */
-#define HNSW_WORK_TEST 8		/* and if they are not */
+#define HNSW_WORK_LIST 65		/* reading a list of links */
+#define HNSW_WORK_TEST 1.5		/* telling whether a neighbour passes */
+#define HNSW_WORK_GROUP 20		/* testing a group that nobody has asked for yet */
 #define HNSW_WORK_SCORE 28		/* scoring it, and its place in the heaps */
 
 extern void hnsw_search_init(HnswSearch *search, HnswStore *store, MemoryContext context, int ef);
@@ -169,6 +169,9 @@ extern ScoredNode hnsw_search_descend(HnswSearch *search, uint32 entry, int from
  * nearest in search->results (a scored_farthest_* heap).
  */
 extern void hnsw_search_level(HnswSearch *search, const ScoredNode *entries, int nentries, int level, int ef);
+
+/* What a filtered search has done so far, in units of HNSW_WORK_. */
+extern double hnsw_search_work(const HnswSearch *search);
 
 /*
  * Go on with a level-0 search as if it had been begun with a larger ef (with

@@ -52,7 +52,7 @@ hnsw_filter_map_begin(HnswFilterMap *map, const VecidxFilter *filter)
 	memset(map->groups, 0, sizeof(uint32) * map->nplaces);
 	map->filter = filter;
 	map->nknown = 0;
-	map->test_work = HNSW_WORK_TEST;
+	map->ntested = 0;
 }
 
 /*
@@ -147,6 +147,7 @@ hnsw_filter_map_test(HnswFilterMap *map, uint32 group)
 
 	hnsw_filter_range(map, group, 1, &map->bits[place]);
 	map->groups[place] = group + 1;
+	map->ntested++;
 	return map->bits[place];
 }
 
@@ -162,7 +163,6 @@ hnsw_filter_map_fill(HnswFilterMap *map, double asked)
 	for (uint32 i = 0; i < ngroups; i++)
 		map->groups[i] = i + 1;
 	map->nknown = ngroups;
-	map->test_work = HNSW_WORK_KNOWN;
 	return true;
 }
 

@@ -23,7 +23,7 @@ typedef struct HnswFilterMap
 	uint32	   *groups;			/* by place: the group + 1, or 0 */
 	uint32		nplaces;		/* a power of two, or 0 */
 	uint32		nknown;			/* groups from the first on that all are known, each in its own place */
-	double		test_work;		/* what telling whether a node passes takes, in units of HNSW_WORK_ */
+	uint64		ntested;		/* groups tested one by one */
 	MemoryContext context;
 } HnswFilterMap;
 

@@ -251,7 +251,7 @@ hop(HnswSearch *search, const uint32 *rejected, int nrejected, uint32 *found, in
 		if (!nodeset_add(&search->visited, rejected[i]))
 			continue;
 		n = store->neighbours(store, rejected[i], found + nfound);
-		search->work += HNSW_WORK_LIST + n * search->filter->test_work;
+		search->work += HNSW_WORK_LIST + n * HNSW_WORK_TEST;
 		n = hnsw_filter_split(search->filter, found + nfound, n);
 		n = nodeset_filter(&search->visited, found + nfound, n);
 		store->prefetch_codes(store, found + nfound, n);
@@ -269,6 +269,12 @@ score_many(HnswSearch *search, const uint32 *nodes, int n, float *dist)
 		store->score(store, search->query, nodes + first, Min(n - first, HNSW_MAX_LINKS_ANY), dist + first, NULL);
 	search->nscored += n;
 	search->work += n * HNSW_WORK_SCORE;
+}
+
+double
+hnsw_search_work(const HnswSearch *search)
+{
+	return search->work + (double) search->filter->ntested * HNSW_WORK_GROUP;
 }
 
 /*
@@ -295,7 +301,7 @@ expand_passing(HnswSearch *search, size_t ef)
 
 		CHECK_FOR_INTERRUPTS();
 		/* results that do not turn up in a quarter of the time are too far away */
-		if (search->work > (search->results.n < ef ? search->most_work / 4 : search->most_work))
+		if (hnsw_search_work(search) > (search->results.n < ef ? search->most_work / 4 : search->most_work))
 			return;
 		for (int i = 0; i < EXPAND_WIDTH && !search_done(search, ef); i++)
 		{
@@ -304,7 +310,7 @@ expand_passing(HnswSearch *search, size_t ef)
 			int			n = store->neighbours(store, node, here);
 			int			passing = hnsw_filter_split(search->filter, here, n);
 
-				search->work += HNSW_WORK_LIST + n * search->filter->test_work;
+				search->work += HNSW_WORK_LIST + n * HNSW_WORK_TEST;
 			if (passing * 100 >= n * search->all_from)
 			{
 				int			others = n - passing;

@@ -49,11 +49,7 @@
 
 #define SCORE_BATCH 64
 
-/*
- * A pass over the codes, which misses nothing, may take so much longer than a
- * search of the graph, and a search so much longer than the pass before it is
- * given up for that.
- */
+/* A search of the graph may take so much longer than a pass over the codes before it is given up for that. */
 #define PATIENCE 1.3
 
 /* Where so many pass, a filtered search of the graph scores and expands those that do not like the others. */
@@ -69,7 +65,7 @@
 
 /* What a pass takes for a node's test and for the score of one that passes, in units of HNSW_WORK_. */
 #define PASS_WORK_TEST 0.2
-#define PASS_WORK_SCORE 12
+#define PASS_WORK_SCORE 13
 
 /* What float distances of exact kinds are off by at most, as a part of them. */
 #define FLOAT_SLACK 1e-6
@@ -514,7 +510,7 @@ hnsw_graph_work(double ef, int m, double rate)
 	double		scored;
 
 	graph_effort(ef, m, rate, &lists, &scored);
-	return lists * (HNSW_WORK_LIST + HNSW_MAX_LINKS(m, 0) * HNSW_WORK_KNOWN) + scored * HNSW_WORK_SCORE;
+	return lists * (HNSW_WORK_LIST + HNSW_MAX_LINKS(m, 0) * HNSW_WORK_TEST) + scored * HNSW_WORK_SCORE;
 }
 
 double
@@ -528,12 +524,15 @@ static double
 graph_work(const HnswScan *so, double rate)
 {
 	int			m = so->hnsw->m;
+	double		work = hnsw_graph_work(so->ef, m, rate);
+	double		groups = (double) hnsw_node_limit(so->hnsw) / HNSW_FILTER_GROUP;
 	double		lists;
 	double		scored;
 
+	if (so->map.nknown > 0)
+		return work;
 	graph_effort(so->ef, m, rate, &lists, &scored);
-	return hnsw_graph_work(so->ef, m, rate) +
-		lists * HNSW_MAX_LINKS(m, 0) * (so->map.test_work - HNSW_WORK_KNOWN);
+	return work + Min(groups, lists * HNSW_MAX_LINKS(m, 0)) * HNSW_WORK_GROUP;
 }
 
 static double
@@ -602,7 +601,7 @@ choose_graph(HnswScan *so)
 		else if (rate < ALL_FROM_RATE)
 			so->ef += so->ef / 8;
 	}
-	if (pass <= graph_work(so, rate) * PATIENCE)
+	if (pass <= graph_work(so, rate))
 	{
 		so->ef = so->first_ef;
 		return false;
@@ -656,7 +655,7 @@ first_round(IndexScanDesc scan, HnswScan *so)
 	nearest = hnsw_search_descend(&so->search, so->entry.node, so->entry.level, 0);
 	hnsw_search_level(&so->search, &nearest, 1, 0, so->ef);
 	/* unfinished, or the graph leads to no more: the pass is better than what came of it */
-	if (so->filter != NULL && (so->search.results.n < (size_t) so->ef || so->search.work > so->search.most_work))
+	if (so->filter != NULL && (so->search.results.n < (size_t) so->ef || hnsw_search_work(&so->search) > so->search.most_work))
 	{
 		so->phase = SCAN_LINEAR;
 		return;
@@ -677,7 +676,7 @@ graph_round(HnswScan *so)
 	if (hand_over_fallen(so))
 		return;
 	if ((so->filter == NULL ? so->search.nscored > hnsw_node_limit(so->hnsw) / LINEAR_SHARE :
-		 so->search.work > so->search.most_work) ||
+		 hnsw_search_work(&so->search) > so->search.most_work) ||
 		(double) scan_memory(so) > memory_budget())
 	{
 		so->phase = SCAN_LINEAR;

@@ -26,6 +26,7 @@ static relopt_kind ivfpq_relopt_kind;
 
 /* Lists for so many rows, probes for so many lists: a factor of the square root. */
 #define LISTS_FACTOR 4.0
+#define LISTS_FACTOR_WIDE 2.5
 #define PROBES_FACTOR 1.5
 
 #define RABITQ_DEFAULT_BITS 4
@@ -138,9 +139,11 @@ ivf_settings(Relation index)
 }
 
 uint32
-ivf_default_lists(double rows)
+ivf_default_lists(ListCodeKind kind, int dim, double rows)
 {
-	double		lists = Min(LISTS_FACTOR * sqrt(Max(rows, 0)), rows / ROWS_A_LIST);
+	/* wide centroids: what a list takes up beside its rows is to stay a small part of the index */
+	double		factor = kind != LISTCODE_EXACT && dim >= IVF_CODED_CENTROID_DIM ? LISTS_FACTOR_WIDE : LISTS_FACTOR;
+	double		lists = Min(factor * sqrt(Max(rows, 0)), rows / ROWS_A_LIST);
 
 	return (uint32) Max(1.0, Min(lists, (double) IVF_LIST_LIMIT));
 }
@@ -371,7 +374,9 @@ ivf_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	index = index_open(path->indexinfo->indexoid, NoLock);
 	options = (const IvfOptions *) index->rd_options;
 	settings = ivf_settings(index);
-	lists = options != NULL && options->lists > 0 ? (uint32) options->lists : ivf_default_lists(rows);
+	lists = options != NULL && options->lists > 0 ? (uint32) options->lists :
+		ivf_default_lists(is_pq(index) ? LISTCODE_RABITQ : LISTCODE_EXACT,
+						  vecidx_index_dim(index, vecidx_opclass(index)), rows);
 	probes = settings->probes > 0 ? settings->probes : ivf_default_probes(lists);
 	effort.fetches = is_pq(index) && settings->rerank ? 1 : 0;
 	index_close(index, NoLock);

@@ -59,7 +59,7 @@ typedef struct IvfParams
 extern void ivf_params_read(Relation index, IvfParams *params);
 
 /* Lists that so many rows should have where the user did not say, and probes for so many lists. */
-extern uint32 ivf_default_lists(double rows);
+extern uint32 ivf_default_lists(ListCodeKind kind, int dim, double rows);
 extern int	ivf_default_probes(uint32 lists);
 
 /* How distances to centroids are measured: L2 for L2, inner product and cosine (of normalised vectors). */
@@ -188,6 +188,19 @@ ivf_centroid_size(QuantElements elements, int dim)
 {
 	return elements == QUANT_BIT_STRING ? ((Size) dim + 7) / 8 : sizeof(float) * (Size) dim;
 }
+
+/* Whether the directory keeps no centroid but its code. */
+static inline bool
+ivf_coded_centroids(ListCodeKind kind, QuantKind route, int dim)
+{
+	return quant_exact(route) || (kind != LISTCODE_EXACT && dim >= IVF_CODED_CENTROID_DIM);
+}
+
+/*
+ * Make n centroids of floats what the directory will give back, where it keeps
+ * their codes alone: before any row is coded by them.  route: of the index, with its origin.
+ */
+extern void ivf_round_centroids(const Quantizer *route, ListCodeKind kind, float *centroids, uint32 n);
 
 /* The pages of a new unit. */
 typedef struct IvfUnitWriter IvfUnitWriter;

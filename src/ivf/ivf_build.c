@@ -688,6 +688,18 @@ learned_enough(const IvfTraining *training)
 	return training->nsample > 0 && Max((double) training->nsample, training->rows) >= ENOUGH_TO_LEARN;
 }
 
+/* Centroids as the directory will have them. */
+static void
+round_centroids(const IvfTraining *training, const IvfParams *params)
+{
+	const ListCodeSpec *spec = &params->spec;
+	Quantizer	route;
+
+	quant_init(&route, params->route, ivf_route_metric(spec->metric), spec->dim,
+			   training->nsample > 0 ? training->mean : NULL, spec->seed);
+	ivf_round_centroids(&route, spec->kind, training->centroids, training->lists);
+}
+
 /* Centroids and all else that is learned, and the index's pages but the lists. */
 static void
 create_from_sample(Relation heap, Relation index, IndexInfo *info, const IvfParams *params,
@@ -695,6 +707,7 @@ create_from_sample(Relation heap, Relation index, IndexInfo *info, const IvfPara
 {
 	IvfTrainParams train = {
 		.opclass = params->opclass,
+		.kind = params->spec.kind,
 		.dim = params->spec.dim,
 		.lists = params->lists,
 		.seed = params->spec.seed,
@@ -705,6 +718,7 @@ create_from_sample(Relation heap, Relation index, IndexInfo *info, const IvfPara
 
 	ivf_train(heap, index, info, &train, context, training);
 	old = MemoryContextSwitchTo(context);
+	round_centroids(training, params);
 	ivf_create(index, MAIN_FORKNUM, params, training->nsample > 0 ? training->mean : NULL,
 			   train_codes(training, &params->spec), learned_enough(training),
 			   training->lists, training->centroids);

@@ -69,6 +69,27 @@ make_entry(const EntryMaker *maker, const void *centroid, IvfEntry entry)
 	quant_encode(maker->route, centroid, entry->code, maker->scratch);
 }
 
+void
+ivf_round_centroids(const Quantizer *route, ListCodeKind kind, float *centroids, uint32 n)
+{
+	uint8	   *code;
+	void	   *scratch;
+
+	if (quant_exact(route->kind) || !ivf_coded_centroids(kind, route->kind, route->dim))
+		return;
+	code = palloc0(quant_code_size(route->kind, route->metric, route->dim) + SIMD_SLACK);
+	scratch = vecidx_alloc_aligned(CurrentMemoryContext, route->scratch_size + 1);
+	for (uint32 i = 0; i < n; i++)
+	{
+		float	   *centroid = centroids + (Size) i * route->dim;
+
+		CHECK_FOR_INTERRUPTS();
+		quant_encode(route, centroid, code, scratch);
+		quant_decode(route, code, centroid, scratch);
+	}
+	pfree(code);
+}
+
 struct IvfUnitWriter
 {
 	MemoryContext context;		/* of all this */

@@ -122,7 +122,7 @@ typedef struct Learned
 	void	   *trained;
 	uint32		nlists;
 	uint32		nentries;		/* of the directory: as many as before at least, for segments name their lists */
-	const float *centroids;
+	float	   *centroids;
 	const uint32 *list_of;		/* by row */
 	IvfListChange *lists;
 } Learned;
@@ -131,7 +131,7 @@ static void
 find_centroids(IvfWork *work, const AllRows *all, Learned *learned)
 {
 	IvfIndex   *ivf = work->ivf;
-	uint32		wanted = ivf->lists_wanted > 0 ? ivf->lists_wanted : ivf_default_lists((double) all->n);
+	uint32		wanted = ivf->lists_wanted > 0 ? ivf->lists_wanted : ivf_default_lists(ivf->code.spec.kind, ivf->dim, (double) all->n);
 	KMeansSpec	spec = {0};
 	KMeans		km = {0};
 	void	   *block;
@@ -150,7 +150,7 @@ find_centroids(IvfWork *work, const AllRows *all, Learned *learned)
 	kmeans_run(&km);
 	learned->nlists = (uint32) kmeans_count(&km);
 	learned->nentries = Max(learned->nlists, ivf->nlists);
-	learned->centroids = kmeans_centroids(&km);
+	learned->centroids = unconstify(float *, (const float *) kmeans_centroids(&km));
 	learned->list_of = kmeans_assigned(&km);
 }
 
@@ -162,6 +162,7 @@ train(IvfWork *work, const AllRows *all, Learned *learned)
 	ListCodeSpec spec = ivf->code.spec;
 	double	   *sums = palloc0(sizeof(double) * ivf->dim);
 	Size		size = listcode_trained_size(&spec);
+	Quantizer	route;
 
 	learned->origin = MemoryContextAlloc(work->context, sizeof(float) * ivf->dim);
 	for (size_t i = 0; i < all->n; i++)
@@ -170,6 +171,8 @@ train(IvfWork *work, const AllRows *all, Learned *learned)
 	for (int j = 0; j < ivf->dim; j++)
 		learned->origin[j] = (float) (sums[j] / (double) all->n);
 	pfree(sums);
+	quant_init(&route, ivf->route.kind, ivf->route.metric, ivf->dim, learned->origin, ivf->route.seed);
+	ivf_round_centroids(&route, spec.kind, learned->centroids, learned->nlists);
 	if (size > 0)
 	{
 		float	   *residuals = MemoryContextAllocHuge(work->context, all->n * work->vector_size);

@@ -128,7 +128,7 @@ ivf_maintain_unshare(Relation index)
 double
 ivf_target_rows(const IvfIndex *ivf)
 {
-	double		lists = ivf->lists_wanted > 0 ? (double) ivf->lists_wanted : (double) ivf_default_lists(ivf->rows);
+	double		lists = ivf->lists_wanted > 0 ? (double) ivf->lists_wanted : (double) ivf_default_lists(ivf->code.spec.kind, ivf->dim, ivf->rows);
 
 	return Max(MIN_TARGET, ivf->rows / Max(lists, 1));
 }
@@ -835,7 +835,10 @@ replace_list(IvfWork *work, const Source *source, const Vectors *v, Part *parts,
 
 	recentre(work, v, to, parts, nparts);
 	for (int i = 0; i < nparts; i++)
+	{
+		ivf_round_centroids(&ivf->route, ivf->code.spec.kind, parts[i].centroid, 1);
 		nnew += parts[i].nrows > 0;
+	}
 	if (nnew > 0)
 		ivf_directory_place(ivf, work->index, work->heap, numbers, nnew);
 	for (int i = 0; i < nparts; i++)

@@ -38,13 +38,13 @@ entry_size(QuantKind route, Metric metric, int dim)
 	return IVF_ENTRY_SIZE(code);
 }
 
-/* Centroid pages of a unit: none where the entry's code is the centroid itself. */
+/* Centroid pages of a unit: none where the entry's code is the centroid. */
 static uint32
-centroid_pages(QuantKind route, int dim, uint32 entries)
+centroid_pages(ListCodeKind kind, QuantKind route, int dim, uint32 entries)
 {
 	uint64		bytes = (uint64) sizeof(float4) * dim * entries;
 
-	return quant_exact(route) ? 0 : (uint32) ((bytes + IVF_CENTROID_PAGE_BYTES - 1) / IVF_CENTROID_PAGE_BYTES);
+	return ivf_coded_centroids(kind, route, dim) ? 0 : (uint32) ((bytes + IVF_CENTROID_PAGE_BYTES - 1) / IVF_CENTROID_PAGE_BYTES);
 }
 
 static uint32
@@ -74,7 +74,7 @@ ivf_meta_problem(const IvfMetaPageData *meta)
 	listcode_init(&code, &spec, NULL, NULL);
 	size = entry_size(meta->route, meta->metric, spec.dim);
 	if (size == 0 || meta->entry_size != size || meta->entries_per_page != IVF_DIRECTORY_PAGE_BYTES / size ||
-		meta->centroid_pages != centroid_pages(meta->route, spec.dim, meta->entries_per_page) ||
+		meta->centroid_pages != centroid_pages(meta->kind, meta->route, spec.dim, meta->entries_per_page) ||
 		meta->code_size != code.code_size || ivf_segment_capacity(&code, NULL, IVF_SEGMENT_MAX_SIZE, false) == 0 ||
 		meta->trained_size != listcode_trained_size(&spec))
 		return "metapage holds impossible sizes";
@@ -333,7 +333,7 @@ meta_fill(IvfMetaPage meta, const IvfParams *params, bool has_origin, bool learn
 	meta->code_size = code.code_size;
 	meta->entry_size = size;
 	meta->entries_per_page = IVF_DIRECTORY_PAGE_BYTES / size;
-	meta->centroid_pages = centroid_pages(params->route, spec->dim, meta->entries_per_page);
+	meta->centroid_pages = centroid_pages(spec->kind, params->route, spec->dim, meta->entries_per_page);
 	meta->trained_size = listcode_trained_size(spec);
 	meta->trained_block = IVF_META_BLOCK + 1;
 	meta->ntrained_blocks = blob_blocks(meta);

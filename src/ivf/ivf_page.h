@@ -17,7 +17,14 @@
 #include "simd/simd.h"
 #include "storage/itemptr.h"
 
-#define IVF_VERSION 3
+#define IVF_VERSION 4
+
+/*
+ * From so many dimensions on ivfpq's centroids are what their codes say, and
+ * kept as these alone: exact ones would be a third of an index with one bit a
+ * dimension (README).
+ */
+#define IVF_CODED_CENTROID_DIM 256
 #define IVF_META_MAGIC 0x20465649	/* "IVF " */
 #define IVF_META_BLOCK ((BlockNumber) 0)
 
@@ -74,7 +81,7 @@ typedef struct IvfMetaPageData
 	uint32		code_size;		/* bytes of a list's code */
 	uint32		entry_size;		/* bytes of a directory entry */
 	uint16		entries_per_page;
-	uint16		centroid_pages; /* of each unit; 0 if the entry's code is exact */
+	uint16		centroid_pages; /* of each unit; 0: the entry's code is all there is */
 	uint32		trained_size;	/* bytes of the trained data; the origin stands before them */
 	BlockNumber trained_block;	/* first of the contiguous pages of origin and trained data */
 	uint32		ntrained_blocks;

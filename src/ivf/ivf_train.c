@@ -116,7 +116,7 @@ static void
 make_plan(TrainPlan *plan, const IvfTrainParams *params, double rows)
 {
 	const VecidxType *type = params->opclass->type;
-	int			k = params->lists > 0 ? params->lists : (int) ivf_default_lists(rows);
+	int			k = params->lists > 0 ? params->lists : (int) ivf_default_lists(params->kind, params->dim, rows);
 	/* the estimate may be low */
 	double		most = Min(rows * 1.1 + 1000, (double) PG_INT32_MAX / 2);
 

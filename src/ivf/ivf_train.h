@@ -32,8 +32,9 @@ ivf_share(const ListCodeSpec *spec)
 typedef struct IvfTrainParams
 {
 	const VecidxOpclass *opclass;	/* of floats or bits */
+	ListCodeKind kind;			/* what lists are to hold */
 	int			dim;
-	int			lists;			/* 0: about 4 * sqrt(rows), fewer where memory is short */
+	int			lists;			/* 0: ivf_default_lists(), fewer where memory is short */
 	uint64		seed;			/* same table, same seed, same centroids, whatever the workers */
 	double		share;			/* of KMeansSpec */
 	Size		memory;			/* bytes that all of this may take at any time */

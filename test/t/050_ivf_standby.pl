@@ -41,7 +41,8 @@ same('empty');
 # queries.  Nothing is near or far from a zero vector under cosine: lists are
 # gone through one after the other, each when a row is asked for.  The index
 # learns from rows that no query ever sees, so that VACUUM of the table itself
-# does not conflict with the query.
+# does not conflict with the query; nor are they on a page that the cursor may
+# hold, for there are rows without vectors between.
 {
 	my $rows = 900;
 	my $zero = '[' . join(',', (0) x 24) . ']';
@@ -50,7 +51,8 @@ same('empty');
 	$primary->safe_psql('postgres', "CREATE TABLE over (id int);
 		CREATE TABLE early (id int PRIMARY KEY, v vector(24));
 		CREATE INDEX idx_early ON early USING ivfpq (v vector_cosine_ops);
-		INSERT INTO early SELECT id, v FROM pool WHERE id <= $rows");
+		INSERT INTO early SELECT id, v FROM pool WHERE id <= $rows;
+		INSERT INTO early SELECT -i, NULL FROM generate_series(1, 500) i");
 	$primary->safe_psql('postgres', 'VACUUM early');
 	caught_up($primary, $standby);
 	$run = start_sql($standby, "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off;

@@ -58,6 +58,14 @@ typedef struct IvfParams
 /* What an index's options and column ask for.  Errors where they contradict each other. */
 extern void ivf_params_read(Relation index, IvfParams *params);
 
+/*
+ * Rows of a list that are in its entry.  Those of the tail are not, which may
+ * be all of a short list: an index that waits for rows enough to learn from
+ * counts what the list began with.
+ */
+#define ivf_rows_known(ivf, entry) \
+	((ivf)->learned ? (entry)->rows : Max((entry)->rows, (entry)->born))
+
 /* Lists that so many rows should have where the user did not say, and probes for so many lists. */
 extern uint32 ivf_default_lists(ListCodeKind kind, int dim, double rows);
 extern int	ivf_default_probes(uint32 lists);

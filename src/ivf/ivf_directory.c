@@ -432,7 +432,7 @@ score_page(IvfRoute *route, Relation index, uint32 unit, bool probe, Sums *sums)
 			entries[batch] = entry;
 			codes[batch] = entry->code;
 			lists[batch++] = first + i;
-			sums->rows += entry->rows;
+			sums->rows += ivf_rows_known(ivf, entry);
 			sums->known += entry->spread > 0 ? entry->rows : 0;
 			sums->spread += (double) entry->spread * entry->rows;
 		}

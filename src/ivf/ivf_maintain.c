@@ -1280,7 +1280,7 @@ count_rows(IvfIndex *ivf, Relation index)
 		{
 			if (entry->state == IVF_LIST_USED)
 			{
-				rows += entry->rows;
+				rows += ivf_rows_known(ivf, entry);
 				if (entry->spread > 0)
 				{
 					known += entry->rows;

@@ -79,5 +79,19 @@ for my $round (1 .. 4)
 	recall_ok($node, 0.9, $name, metric => $metric, set => "SET $am.probes = 15;");
 }
 
+# Rows that drift: lists that are split off and left alone count, too.
+for my $am ('ivfflat', 'ivfpq')
+{
+	my ($code, $out, $err) = finish_sql(start_sql($node, "SET client_min_messages = debug1;
+		CREATE TABLE drifting (v vector(2)); CREATE INDEX ON drifting USING $am (v vector_l2_ops);
+		DO \$\$ BEGIN FOR i IN 0 .. 39 LOOP
+			INSERT INTO drifting SELECT ARRAY[i + n / 100.0, i * 2 + n % 10]::vector FROM generate_series(1, 100) n; COMMIT;
+			END LOOP; END \$\$;
+		DROP TABLE drifting;"));
+
+	is($code, 0, "$am, rows that drift: no error") or diag($err);
+	my $learned = () = $err =~ /has learned/g;
+	is($learned, 1, "$am, rows that drift: the index learns");
+}
 $node->stop;
 done_testing();

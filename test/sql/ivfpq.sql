@@ -138,6 +138,21 @@ SELECT * FROM vecidx_check('t_v', true);
 SELECT * FROM vecidx_check('t_pq', true);
 DROP TABLE t;
 
+-- wide vectors: centroids are what their codes say, also of lists that learn, are split and get rows later
+CREATE TABLE t (id int, v vector(300));
+CREATE INDEX t_v ON t USING ivfpq (v vector_cosine_ops);
+CREATE INDEX t_ip ON t USING ivfpq (v vector_ip_ops) WITH (bits = 1);
+INSERT INTO t SELECT i, ivf_vec(i, 300) FROM generate_series(1, 1500) i;
+SELECT avg(hnsw_recall('t', '<=>', ivf_vec(-i, 300)::text, 10)) > 0.9 AS good FROM generate_series(1, 10) i;
+SELECT avg(hnsw_recall('t', '<#>', ivf_vec(-i, 300)::text, 10)) > 0.9 AS good FROM generate_series(1, 10) i;
+REINDEX TABLE t;
+INSERT INTO t SELECT i, ivf_vec(i, 300) FROM generate_series(1501, 1600) i;
+SELECT avg(hnsw_recall('t', '<=>', ivf_vec(-i, 300)::text, 10)) > 0.9 AS good FROM generate_series(1, 10) i;
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM t ORDER BY v <=> ivf_vec(-3, 300)) s;
+SELECT * FROM vecidx_check('t_v', true);
+SELECT * FROM vecidx_check('t_ip', true);
+DROP TABLE t;
+
 -- rows that are TOASTed; indexes on expressions, of temporary and partitioned tables
 CREATE TEMP TABLE t (id int, raw real[], v vector(600));
 ALTER TABLE t ALTER v SET STORAGE EXTERNAL, ALTER raw SET STORAGE EXTERNAL;

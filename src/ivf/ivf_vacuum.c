@@ -625,6 +625,26 @@ compare_replaced(const void *a, const void *b)
 }
 
 /*
+ * Whether a standby has told of its snapshots without a slot
+ * (hot_standby_feedback).  They are an xmin of the process that sends to it,
+ * which has no transaction, so that GetCurrentVirtualXIDs() passes it over.
+ */
+static bool
+standby_scans(void)
+{
+	for (uint32 i = 0; i < ProcGlobal->allProcCount; i++)
+	{
+		PGPROC	   *proc = &ProcGlobal->allProcs[i];
+
+		/* that of a process which has ended may have its xmin still */
+		if ((proc->statusFlags & PROC_AFFECTS_ALL_HORIZONS) != 0 && TransactionIdIsValid(proc->xmin) &&
+			proc->pid != 0 && BackendPidGetProc(proc->pid) == proc)
+			return true;
+	}
+	return false;
+}
+
+/*
  * Whether nobody at all is scanning at this moment, but who goes through the
  * index without a snapshot.  users: how many of this backend may have it open.
  *
@@ -642,7 +662,7 @@ nobody_scans(const IvfIndex *ivf, int users)
 	if (ivf->remembered.nusers > users)
 		return false;
 	ProcArrayGetReplicationSlotXmin(&slots, &catalog);
-	if (TransactionIdIsValid(slots))
+	if (TransactionIdIsValid(slots) || standby_scans())
 		return false;
 	pfree(GetCurrentVirtualXIDs(InvalidTransactionId, true, true, PROC_IN_VACUUM, &n));
 	return n == 0;

@@ -87,8 +87,14 @@
 #define FIRST_WANTED 10
 #define MOST_WANTED 1000
 
-/* Times that a round begins again because lists were rewritten under its feet. */
+/*
+ * Times that a round begins again because lists were rewritten under its feet;
+ * from when on it copies all entries at first, not as it comes to them; and
+ * passes over lists, at last, that together have what each of them missed.
+ */
 #define MAX_RESTARTS 10
+#define COPY_ALL_RESTARTS 2
+#define MAX_PASSES 3
 
 /* Rows whose table pages are asked for ahead of their turn. */
 #define FETCH_AHEAD 16
@@ -143,6 +149,7 @@ typedef struct IvfScan
 	/* the lists of the present round, as their entries were at one moment */
 	IvfListCopy *lists;
 	size_t		nlists;
+	size_t		copied;			/* entries at hand: those lists, and some that may come */
 	size_t		lists_capacity;
 	size_t		scanned;		/* of them gone through */
 	size_t		prefetched;		/* of them asked for */
@@ -764,22 +771,23 @@ most_probes(const IvfScan *so)
 /*
  * Have at least n lists at hand, if there are so many: their entries are read
  * together, and nothing was rewritten since the directory was scored.  If
- * something was, the round has to begin again.
+ * something was, the round has to begin again.  all: copy what entries may be
+ * needed later, too.
  */
 static ListsRead
-have_lists(IvfScan *so, Relation index, size_t n)
+have_lists(IvfScan *so, Relation index, size_t n, bool all)
 {
 	size_t		most = most_probes(so);
 	ListsRead	result = LISTS_READ;
 
 	n = Min(n, most);
-	if (n > so->nlists)
+	if (n > so->copied)
 	{
-		size_t		got = ivf_route_next(&so->route, index, n - so->nlists);
+		size_t		got = ivf_route_next(&so->route, index, (all ? most : n) - so->copied);
 
-		if (so->nlists + got > so->lists_capacity)
+		if (so->copied + got > so->lists_capacity)
 		{
-			size_t		capacity = Max(so->nlists + got, so->lists_capacity * 2);
+			size_t		capacity = Max(so->copied + got, so->lists_capacity * 2);
 
 			so->lists = so->lists == NULL ?
 				MemoryContextAllocHuge(so->context, sizeof(IvfListCopy) * capacity) :
@@ -788,14 +796,15 @@ have_lists(IvfScan *so, Relation index, size_t n)
 		}
 		for (size_t i = 0; i < got; i++)
 			if (!ivf_entry_try(so->ivf, index, so->route.lists.items[so->route.ordered - got + i].node,
-							   &so->lists[so->nlists + i]))
+							   &so->lists[so->copied + i]))
 				return LISTS_GONE;
-		so->nlists += got;
+		so->copied += got;
 		if (!ivf_index_refresh(so->ivf, index))
 			return LISTS_GONE;
 		if (so->ivf->changes != so->route.changes)
 			result = LISTS_MOVED;
 	}
+	so->nlists = Max(so->nlists, Min(n, so->copied));
 	so->all_lists = so->nlists >= so->route.lists.n || so->nlists >= most;
 	return result;
 }
@@ -829,10 +838,12 @@ prefetch_lists(IvfScan *so, Relation index)
 	}
 }
 
-/* go_on: although rows may be missed that moved. */
+/* go_on: although rows may be missed that moved; whether that is so comes at the end. */
 static ListsRead
 scan_lists(IvfScan *so, Relation index, bool go_on)
 {
+	ListsRead	all = LISTS_READ;
+
 	for (; so->scanned < so->nlists; so->scanned++)
 	{
 		ListsRead	result;
@@ -841,8 +852,10 @@ scan_lists(IvfScan *so, Relation index, bool go_on)
 		result = scan_list(so, index, &so->lists[so->scanned]);
 		if (unlikely(result == LISTS_GONE || (result == LISTS_MOVED && !go_on)))
 			return result;
+		if (unlikely(result == LISTS_MOVED))
+			all = LISTS_MOVED;
 	}
-	return LISTS_READ;
+	return all;
 }
 
 /*
@@ -940,6 +953,7 @@ next_round(IndexScanDesc scan)
 	Relation	index = scan->indexRelation;
 	size_t		probes = Max(first_probes(so), so->nlists);
 	bool		go_on;
+	int			passes = 0;		/* that have missed rows, maybe; what they met is kept */
 
 	if (so->round == 0)
 		so->keep = so->keep_first;
@@ -953,29 +967,38 @@ next_round(IndexScanDesc scan)
 	for (int try = 0;; try++)
 	{
 		bool		stable = try >= MAX_RESTARTS;
+		bool		copy_all = try >= COPY_ALL_RESTARTS;
+		bool		missed;
 		ListsRead	result;
 
 		if (!ivf_index_refresh(so->ivf, index))
+		{
 			so = change_index(scan);
+			passes = 0;
+		}
 		/* what is pending may stay if it is all that was met, and the lists are the same */
 		go_on = so->round > 0 && so->nlists > 0 && !so->dropped && so->route.changes == so->ivf->changes;
 		if (!go_on)
 		{
-			so->pending.n = 0;
-			so->nahead = so->next_ahead = 0;
+			if (passes == 0)
+			{
+				so->pending.n = 0;
+				so->nahead = so->next_ahead = 0;
+				so->err_sum = 0;
+				so->nerrs = 0;
+				so->dropped = false;
+				so->threshold = FLT_MAX;
+			}
 			so->scanned = so->prefetched = 0;
 			so->met = 0;
 			so->spread_sum = so->spread_squares = 0;
-			so->err_sum = 0;
-			so->nerrs = 0;
-			so->dropped = false;
-			so->threshold = FLT_MAX;
 			if (so->nlists == 0 || so->route.changes != so->ivf->changes)
 			{
-				so->nlists = 0;
+				so->nlists = so->copied = 0;
 				if (!ivf_route_begin(&so->route, index, so->elements, true))
 				{
 					so = change_index(scan);
+					passes = 0;
 					continue;
 				}
 				if (so->round == 0)
@@ -989,17 +1012,22 @@ next_round(IndexScanDesc scan)
 				row_queue_append(&so->pending, so->ahead[so->next_ahead].dist, &so->ahead[so->next_ahead].tid);
 			so->nahead = so->next_ahead = 0;
 		}
-		result = have_lists(so, index, probes);
+		result = have_lists(so, index, probes, copy_all);
+		missed = result == LISTS_MOVED;
 		if (result == LISTS_READ || (result == LISTS_MOVED && stable))
 			result = scan_lists(so, index, stable);
-		while (so->filter != NULL && result == LISTS_READ && wants_more_lists(so))
+		missed |= result == LISTS_MOVED;
+		while (so->filter != NULL && (result == LISTS_READ || (result == LISTS_MOVED && stable)) && wants_more_lists(so))
 		{
-			result = have_lists(so, index, so->nlists + Max(so->nlists / STEP_SHARE, MIN_STEP));
+			result = have_lists(so, index, so->nlists + Max(so->nlists / STEP_SHARE, MIN_STEP), copy_all);
+			missed |= result == LISTS_MOVED;
 			if (result == LISTS_READ || (result == LISTS_MOVED && stable))
 				result = scan_lists(so, index, stable);
+			missed |= result == LISTS_MOVED;
 		}
-		if (result == LISTS_READ)
+		if (result != LISTS_GONE && (!missed || passes + 1 >= MAX_PASSES))
 			break;
+		passes += stable;
 		so->nlists = 0;
 	}
 	so->round++;

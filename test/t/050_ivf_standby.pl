@@ -92,6 +92,28 @@ same('reindex');
 $primary->safe_psql('postgres', 'INSERT INTO items SELECT id + 20000, v FROM pool');
 same('grown after reindex');
 
+# A standby that tells of its snapshots has them heeded, without a slot, too:
+# lists that are replaced in one long statement stay then, and otherwise their
+# space is used again.
+{
+	my %pages;
+
+	for my $told ('off', 'on')
+	{
+		$standby->safe_psql('postgres', "ALTER SYSTEM SET hot_standby_feedback = $told");
+		$standby->reload;
+		$primary->poll_query_until('postgres',
+			'SELECT backend_xmin IS ' . ($told eq 'on' ? 'NOT NULL' : 'NULL') . ' FROM pg_stat_replication')
+		  or die 'no word from the standby';
+		$pages{$told} = $primary->safe_psql('postgres', "CREATE TABLE grown_$told (LIKE items);
+			CREATE INDEX idx_grown_$told ON grown_$told USING ivfflat (v vector_l2_ops);
+			INSERT INTO grown_$told SELECT id, v FROM pool WHERE id <= 1500;
+			INSERT INTO grown_$told SELECT id, v FROM pool WHERE id > 1500;
+			SELECT pg_relation_size('idx_grown_$told') / current_setting('block_size')::int");
+	}
+	cmp_ok($pages{on}, '>', $pages{off} * 1.2, "replaced lists stay where a standby may read them ($pages{off} pages without)");
+}
+
 $primary->stop;
 $standby->promote;
 $standby->safe_psql('postgres', 'INSERT INTO items SELECT id + 30000, v FROM pool; DELETE FROM items WHERE id % 4 = 2');

@@ -53,7 +53,7 @@
 #define PATIENCE 1.3
 
 /* Where so many pass, a filtered search of the graph scores and expands those that do not like the others. */
-#define ALL_FROM_RATE 0.45
+#define ALL_FROM_RATE 0.15
 
 /*
  * Where fewer pass than this, a filtered search of the graph is wider; and where

@@ -302,7 +302,9 @@ DECLARE
 BEGIN
 	FOR opclass IN SELECT opcname, opcintype::regtype::text AS type, (SELECT oprname FROM pg_amop JOIN pg_operator o ON o.oid = amopopr
 			WHERE amopfamily = opcfamily AND amopstrategy = 1 LIMIT 1) AS operator
-		FROM pg_opclass WHERE opcmethod = (SELECT oid FROM pg_am WHERE amname = 'hnsw') ORDER BY 1 LOOP
+		FROM pg_opclass WHERE opcmethod = (SELECT oid FROM pg_am WHERE amname = 'hnsw')
+			/* not those of filter columns */
+			AND EXISTS (SELECT FROM pg_amproc WHERE amprocfamily = opcfamily AND amprocnum = 1) ORDER BY 1 LOOP
 		FOREACH dim IN ARRAY '{3,70}'::integer[] LOOP
 			EXECUTE format('DROP TABLE fuzz_indexed; CREATE TABLE fuzz_indexed (id integer, v %s(%s))', opclass.type, dim);
 			EXECUTE format('INSERT INTO fuzz_indexed SELECT i, %s FROM generate_series(1, %s) i',

@@ -211,6 +211,7 @@ load_index(Relation index, const IvfMetaPageData *meta)
 	ivf->lists_wanted = meta->lists_wanted;
 	ivf->learned = meta->learned != 0;
 	ivf->last_page = InvalidBlockNumber;
+	ivf->nblocks = nblocks;
 	/* backends that split lists begin at different places */
 	ivf->next_settled = pg_prng_uint32(&pg_global_prng_state) % Max(meta->nlists, 1);
 	ivf->entry_size = meta->entry_size;

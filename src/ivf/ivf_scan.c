@@ -139,6 +139,7 @@ typedef struct IvfScan
 	QueuedRow	ahead[FETCH_AHEAD]; /* taken from pending in their order, to be fetched next */
 	int			nahead;
 	int			next_ahead;
+	BlockNumber heap_blocks;	/* of the table when the scan began, 0: not known yet */
 	TidSet		handed;			/* rows fetched or returned */
 	double		returned_dist;	/* farthest returned, -inf at first */
 	uint64		nreturned;
@@ -297,6 +298,7 @@ begin_afresh(IvfScan *so)
 	so->round = 0;
 	so->pending.n = so->exact.n = so->late.n = 0;
 	so->nahead = so->next_ahead = 0;
+	so->heap_blocks = 0;
 	tidset_clear(&so->handed);
 	so->returned_dist = -get_float8_infinity();
 	so->nreturned = 0;
@@ -621,6 +623,16 @@ scan_segment(IvfScan *so, ListTerm term, const IvfSegmentRef *ref)
 	so->met += count;
 }
 
+/*
+ * Have a page read ahead; says whether it has to come from disk.  One that is
+ * past the end is left to who looks at it: he says what leads there.
+ */
+static inline bool
+ask_for_page(const IvfScan *so, Relation index, BlockNumber block)
+{
+	return block < so->ivf->nblocks && PrefetchBuffer(index, MAIN_FORKNUM, block).initiated_io;
+}
+
 /* Whether a page is where it was last; then it comes nearer. */
 static inline bool
 remembered_there(IvfScan *so, Relation index, BlockNumber block)
@@ -730,7 +742,7 @@ scan_list(IvfScan *so, Relation index, IvfListCopy *list)
 							 "segments of a list form a ring");
 		next = ref.segment->next;
 		if (ItemPointerIsValid(&next) && !remembered_there(so, index, ItemPointerGetBlockNumber(&next)) && so->cold)
-			(void) PrefetchBuffer(index, MAIN_FORKNUM, ItemPointerGetBlockNumber(&next));
+			(void) ask_for_page(so, index, ItemPointerGetBlockNumber(&next));
 		if (has_term)
 			scan_segment(so, term, &ref);
 		ivf_segment_release(&ref);
@@ -828,13 +840,13 @@ prefetch_lists(IvfScan *so, Relation index)
 		block = ItemPointerGetBlockNumber(&list->head);
 		if (remembered_there(so, index, block))
 			continue;
-		if (PrefetchBuffer(index, MAIN_FORKNUM, block).initiated_io)
+		if (ask_for_page(so, index, block))
 			so->cold = true;
 		/* a list that was written at once stands on neighbouring pages */
 		end = ItemPointerGetBlockNumber(&list->tail);
 		if (so->cold && end > block && end - block <= list->segments)
 			while (++block <= end)
-				(void) PrefetchBuffer(index, MAIN_FORKNUM, block);
+				(void) ask_for_page(so, index, block);
 	}
 }
 
@@ -1145,6 +1157,9 @@ look_ahead(IndexScanDesc scan, IvfScan *so)
 	QueuedRow	by_tid[FETCH_AHEAD];
 	BlockNumber last = InvalidBlockNumber;
 
+	/* a damaged row may lead past the end, where there is nothing to ask for */
+	if (so->heap_blocks == 0)
+		so->heap_blocks = RelationGetNumberOfBlocks(scan->heapRelation);
 	so->nahead = so->next_ahead = 0;
 	while (so->nahead < FETCH_AHEAD && so->pending.n > 0)
 		so->ahead[so->nahead++] = row_queue_pop(&so->pending);
@@ -1154,7 +1169,7 @@ look_ahead(IndexScanDesc scan, IvfScan *so)
 	{
 		BlockNumber block = ItemPointerGetBlockNumber(&by_tid[i].tid);
 
-		if (block != last)
+		if (block != last && block < so->heap_blocks)
 			(void) PrefetchBuffer(scan->heapRelation, MAIN_FORKNUM, block);
 		last = block;
 	}

@@ -338,7 +338,7 @@ ivf_buildphasename(int64 phase)
  */
 #define LIST_NS(bytes) (15 + (bytes) / 30)
 #define SCORE_NS(bytes) (1 + (bytes) / 60)
-#define PAGE_NS 100
+#define PAGE_NS 200
 #define TEST_NS 0.2
 
 /* Rows that are gone through for each that is returned, past the first. */

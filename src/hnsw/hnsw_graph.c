@@ -310,7 +310,7 @@ expand_passing(HnswSearch *search, size_t ef)
 			int			n = store->neighbours(store, node, here);
 			int			passing = hnsw_filter_split(search->filter, here, n);
 
-				search->work += HNSW_WORK_LIST + n * HNSW_WORK_TEST;
+			search->work += HNSW_WORK_LIST + n * HNSW_WORK_TEST;
 			if (passing * 100 >= n * search->all_from)
 			{
 				int			others = n - passing;

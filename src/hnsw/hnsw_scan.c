@@ -588,7 +588,7 @@ choose_graph(HnswScan *so)
 	if (rate >= ALL_FROM_RATE)
 		search->all_from = Min(40, (int) (100 * rate) - 25);
 	else
-		search->all_from = Max(40, (int) (100 * rate) + 20);
+		search->all_from = 40;
 
 	/*
 	 * A step over finds a little less than a walk, and the fewer pass, the more

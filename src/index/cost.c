@@ -81,6 +81,17 @@ filter_conditions(const IndexPath *path)
 }
 
 bool
+vecidx_has_condition(const IndexPath *path, const RestrictInfo *rinfo)
+{
+	ListCell   *cell;
+
+	foreach(cell, path->indexclauses)
+		if (lfirst_node(IndexClause, cell)->rinfo == rinfo)
+			return true;
+	return false;
+}
+
+bool
 vecidx_filtered(const IndexPath *path)
 {
 	return filter_conditions(path) != NIL;

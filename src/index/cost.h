@@ -34,6 +34,9 @@ typedef struct VecidxEffort
 extern bool vecidx_cost_begin(PlannerInfo *root, IndexPath *path, double *pass_rate,
 							  Cost *startup, Cost *total, Selectivity *selectivity, double *correlation, double *pages);
 
+/* Whether a path has an index condition that was made of a clause. */
+extern bool vecidx_has_condition(const IndexPath *path, const RestrictInfo *rinfo);
+
 /* Whether a path has conditions on filter columns. */
 extern bool vecidx_filtered(const IndexPath *path);
 

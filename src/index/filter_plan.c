@@ -15,6 +15,7 @@
 
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type_d.h"
+#include "index/cost.h"
 #include "index/filter.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -82,17 +83,6 @@ boolean_comparison(IndexOptInfo *index, RestrictInfo *rinfo, int *column)
 						 (Expr *) makeBoolConst(value, false), InvalidOid, InvalidOid);
 }
 
-static bool
-has_condition_of(IndexPath *path, RestrictInfo *rinfo)
-{
-	ListCell   *cell;
-
-	foreach(cell, path->indexclauses)
-		if (lfirst_node(IndexClause, cell)->rinfo == rinfo)
-			return true;
-	return false;
-}
-
 /* In the order of columns, as the planner has them. */
 static void
 insert_condition(IndexPath *path, IndexClause *condition)
@@ -125,7 +115,7 @@ vecidx_filter_conditions(PlannerInfo *root, IndexPath *path)
 		Expr	   *comparison = NULL;
 		IndexClause *condition;
 
-		if (rinfo->pseudoconstant || has_condition_of(path, rinfo) ||
+		if (rinfo->pseudoconstant || vecidx_has_condition(path, rinfo) ||
 			!restriction_is_securely_promotable(rinfo, index->rel))
 			continue;
 		if (!is_array_condition(index, rinfo, &column))

@@ -35,6 +35,16 @@ function(PG_FUNCTION_ARGS) \
 	PG_RETURN_POINTER(&(type_)); \
 }
 
+#define FILTER_TYPE(name_, width_, code_, place_) \
+static const VecidxFilterType name_##_type = { \
+	.name = #name_, \
+	.width = (width_), \
+	.code = (code_), \
+	.place = (place_) \
+}; \
+\
+FILTER_SUPPORT(vecidx_filter_##name_, name_##_type)
+
 static inline void
 place_at(VecidxFilterPlace *place, uint64 code)
 {
@@ -83,7 +93,7 @@ place_integer(VecidxFilterPlace *place, int64 value, int64 min, int64 max)
 		place_at(place, (uint64) value - (uint64) min);
 }
 
-#define INTEGER_TYPE(name_, width_, Get, oid, min, max) \
+#define INTEGER_CODE(name_, Get, oid, min, max) \
 static uint64 \
 name_##_code(const VecidxFilterColumn *column, Datum value) \
 { \
@@ -98,24 +108,15 @@ name_##_place(const VecidxFilterColumn *column, StrategyNumber strategy, Oid sub
 	(void) column; \
 	(void) strategy; \
 	place_integer(place, integer_argument(OidIsValid(subtype) ? subtype : (oid), argument), min, max); \
-} \
-\
-static const VecidxFilterType name_##_type = { \
-	.name = #name_, \
-	.width = (width_), \
-	.code = name_##_code, \
-	.place = name_##_place \
-}; \
-\
-FILTER_SUPPORT(vecidx_filter_##name_, name_##_type)
+}
 
-INTEGER_TYPE(int2, 2, DatumGetInt16, INT2OID, PG_INT16_MIN, PG_INT16_MAX)
-INTEGER_TYPE(int4, 4, DatumGetInt32, INT4OID, PG_INT32_MIN, PG_INT32_MAX)
-INTEGER_TYPE(int8, 8, DatumGetInt64, INT8OID, PG_INT64_MIN, PG_INT64_MAX)
+INTEGER_CODE(int2, DatumGetInt16, INT2OID, PG_INT16_MIN, PG_INT16_MAX)
+INTEGER_CODE(int4, DatumGetInt32, INT4OID, PG_INT32_MIN, PG_INT32_MAX)
+INTEGER_CODE(int8, DatumGetInt64, INT8OID, PG_INT64_MIN, PG_INT64_MAX)
 
 /* ---- What is an unsigned number as it is ---- */
 
-#define PLAIN_TYPE(name_, width_, Get) \
+#define PLAIN_CODE(name_, Get) \
 static uint64 \
 name_##_code(const VecidxFilterColumn *column, Datum value) \
 { \
@@ -130,20 +131,11 @@ name_##_place(const VecidxFilterColumn *column, StrategyNumber strategy, Oid sub
 	(void) strategy; \
 	(void) subtype; \
 	place_at(place, name_##_code(column, argument)); \
-} \
-\
-static const VecidxFilterType name_##_type = { \
-	.name = #name_, \
-	.width = (width_), \
-	.code = name_##_code, \
-	.place = name_##_place \
-}; \
-\
-FILTER_SUPPORT(vecidx_filter_##name_, name_##_type)
+}
 
-PLAIN_TYPE(bool, 1, DatumGetBool)
-PLAIN_TYPE(char, 1, (uint8) DatumGetChar)
-PLAIN_TYPE(oid, 4, DatumGetObjectId)
+PLAIN_CODE(bool, DatumGetBool)
+PLAIN_CODE(char, (uint8) DatumGetChar)
+PLAIN_CODE(oid, DatumGetObjectId)
 
 /* ---- Floats: bits, turned over so that they are in order; -0 is 0, NaN the largest ---- */
 
@@ -503,29 +495,25 @@ name_##_place(const VecidxFilterColumn *column, StrategyNumber strategy, Oid sub
 LOSSY_PLACE(numeric)
 LOSSY_PLACE(uuid)
 
-#define TYPE(name_, width_, code_, place_) \
-static const VecidxFilterType name_##_type = { \
-	.name = #name_, \
-	.width = (width_), \
-	.code = (code_), \
-	.place = (place_) \
-}; \
-\
-FILTER_SUPPORT(vecidx_filter_##name_, name_##_type)
-
-TYPE(float4, 4, float4_code, float4_place)
-TYPE(float8, 8, float8_code, float8_place)
-TYPE(numeric, 8, numeric_code, numeric_place)
-TYPE(uuid, 8, uuid_code, uuid_place)
-TYPE(enum, 4, oid_code, enum_place)
-TYPE(date, 4, int4_code, date_place)
-TYPE(time, 8, int8_code, time_place)
-TYPE(timestamp, 8, int8_code, timestamp_place)
-TYPE(timestamptz, 8, int8_code, timestamptz_place)
-TYPE(text, 8, text_code, text_place)
-TYPE(name, 8, name_code, text_place)
-TYPE(bpchar, 8, bpchar_code, bpchar_place)
-TYPE(array, sizeof(VecidxFilterSignature), NULL, NULL)
+FILTER_TYPE(bool, 1, bool_code, bool_place)
+FILTER_TYPE(char, 1, char_code, char_place)
+FILTER_TYPE(oid, 4, oid_code, oid_place)
+FILTER_TYPE(int2, 2, int2_code, int2_place)
+FILTER_TYPE(int4, 4, int4_code, int4_place)
+FILTER_TYPE(int8, 8, int8_code, int8_place)
+FILTER_TYPE(float4, 4, float4_code, float4_place)
+FILTER_TYPE(float8, 8, float8_code, float8_place)
+FILTER_TYPE(numeric, 8, numeric_code, numeric_place)
+FILTER_TYPE(uuid, 8, uuid_code, uuid_place)
+FILTER_TYPE(enum, 4, oid_code, enum_place)
+FILTER_TYPE(date, 4, int4_code, date_place)
+FILTER_TYPE(time, 8, int8_code, time_place)
+FILTER_TYPE(timestamp, 8, int8_code, timestamp_place)
+FILTER_TYPE(timestamptz, 8, int8_code, timestamptz_place)
+FILTER_TYPE(text, 8, text_code, text_place)
+FILTER_TYPE(name, 8, name_code, text_place)
+FILTER_TYPE(bpchar, 8, bpchar_code, bpchar_place)
+FILTER_TYPE(array, sizeof(VecidxFilterSignature), NULL, NULL)
 
 /* ---- Arrays ---- */
 

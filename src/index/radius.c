@@ -22,6 +22,7 @@
 #include "access/relscan.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "index/cost.h"
 #include "index/monotone.h"
 #include "index/radius.h"
 #include "nodes/makefuncs.h"
@@ -161,17 +162,6 @@ distance_bound(PlannerInfo *root, RestrictInfo *rinfo, const IndexPath *path, Op
 	return result != NULL ? monotone_bound(distance, index, column, result) : NULL;
 }
 
-static bool
-has_condition_of(IndexPath *path, RestrictInfo *rinfo)
-{
-	ListCell   *cell;
-
-	foreach(cell, path->indexclauses)
-		if (lfirst_node(IndexClause, cell)->rinfo == rinfo)
-			return true;
-	return false;
-}
-
 List *
 vecidx_radius_conditions(PlannerInfo *root, IndexPath *path)
 {
@@ -202,7 +192,7 @@ vecidx_radius_conditions(PlannerInfo *root, IndexPath *path)
 		if (!OidIsValid(operator))
 			continue;
 		conditions = lappend(conditions, rinfo);
-		if (has_condition_of(path, rinfo))
+		if (vecidx_has_condition(path, rinfo))
 			continue;
 
 		condition = makeNode(IndexClause);

@@ -160,12 +160,11 @@ ivf_too_long(const IvfIndex *ivf, const IvfListCopy *list, double rows)
 	return rows > most_rows(ivf, list);
 }
 
-/* What a row takes in memory, code and vector. */
+/* What a row takes in memory, with its vector. */
 static double
 row_memory(const IvfIndex *ivf)
 {
-	return ivf->code.code_size + sizeof(float4) * ivf->code.nfactors + sizeof(ItemPointerData) +
-		ivf_centroid_size(ivf->code.spec.elements, ivf->dim);
+	return ivf_row_size(&ivf->code, ivf->filters) + ivf_centroid_size(ivf->code.spec.elements, ivf->dim);
 }
 
 /*

@@ -194,6 +194,8 @@ class Answers:
         """found: {query number: [ids]}.  Equal distances count as found."""
         hits = wanted = 0
         for i, ids in found.items():
+            if self.want[i] == 0:
+                continue
             d = distances(self.metric, self.base[np.asarray(ids, dtype=int)], self.queries[i]) if ids else np.empty(0)
             slack = 1e-6 * max(1.0, abs(self.limit[i]))
             hits += min(self.want[i], int((d <= self.limit[i] + slack).sum()))
@@ -212,11 +214,11 @@ class Truth(Answers):
                 self.settle(at + i, rough, ids)
 
 
-# What columns beside the vector are declared as, by the arrays that hold them: integers, times, or
-# (two-dimensional) arrays of as many integers in each row.
+# What columns beside the vector are declared as, by the arrays that hold them: integers, times, strings of one
+# length (S), uuids (V16), or (two-dimensional) arrays of as many integers in each row.
 def column_type(values):
-    if values.dtype.kind == "M":
-        return "timestamptz"
+    if values.dtype.kind in "MSV":
+        return {"M": "timestamptz", "S": "text", "V": "uuid"}[values.dtype.kind]
     return "integer" if values.ndim == 1 else "integer[]"
 
 
@@ -229,6 +231,10 @@ def wire_column(values):
         out["length"], out["dimensions"], out["type"], out["count"], out["lower"] = 20 + 8 * count, 1, 23, count, 1     # 23: int4
         out["items"]["length"], out["items"]["value"] = 4, values
         return out
+    if values.dtype.kind in "SV":
+        out = np.empty(len(values), dtype=[("length", ">i4"), ("value", values.dtype)])
+        out["length"], out["value"] = values.dtype.itemsize, values
+        return out
     if values.dtype.kind == "M":        # microseconds since the year 2000
         values = (values - np.datetime64("2000-01-01", "us")).astype(np.int64)
     size = 8 if values.dtype == np.int64 else 4
@@ -238,7 +244,7 @@ def wire_column(values):
 
 
 def copy_rows(conn, table, ids, vectors, element, columns=None):
-    """Binary COPY of (id integer, v vector or halfvec, further columns {name: int32, datetime64[us] or two-dimensional int32});
+    """Binary COPY of (id integer, v vector or halfvec, further columns {name: an array of a kind that column_type knows});
     element is that of TYPES."""
     dim = vectors.shape[1]
     wire = np.dtype((element, (dim,)))

@@ -577,17 +577,18 @@ class Target:
                                f"less than half of the {rows} there are")
         return held
 
-    def prepare_writes(self, base, inserts):
+    def prepare_writes(self, base, inserts, columns=None):
         """The table grow, with an index, over all rows but those that inserts single inserts in each phase bring."""
         held = self.rows_held(len(base), inserts)
+        columns = columns or {}
         dim, element = base.shape[1], TYPES[self.args.type]
         conn = self.connect()
         with conn.cursor() as cur:
-            self.create_table(cur, "grow", "integer", dim)
-            self.create_table(cur, "more", "integer PRIMARY KEY", dim)
+            self.create_table(cur, "grow", "integer", dim, columns)
+            self.create_table(cur, "more", "integer PRIMARY KEY", dim, columns)
             cur.execute(f"CREATE SEQUENCE next_row START {held} MINVALUE {held} CACHE 1")
-            copy_rows(conn, "grow", np.arange(held), base[:held], element)
-            copy_rows(conn, "more", np.arange(held, len(base)), base[held:], element)
+            copy_rows(conn, "grow", np.arange(held), base[:held], element, {name: values[:held] for name, values in columns.items()})
+            copy_rows(conn, "more", np.arange(held, len(base)), base[held:], element, {name: values[held:] for name, values in columns.items()})
             cur.execute("VACUUM (FREEZE, ANALYZE) grow")
             cur.execute("VACUUM (FREEZE, ANALYZE) more")
         conn.close()
@@ -623,7 +624,7 @@ class Target:
         """Single-row inserts into grow; truth is that of all rows."""
         out = {"rows_before": held}
         out["phases"] = self.timed_writes(
-            "inserts", "INSERT INTO grow SELECT id, v FROM more WHERE id = (SELECT nextval('next_row')::integer);\n", count)
+            "inserts", "INSERT INTO grow SELECT * FROM more WHERE id = (SELECT nextval('next_row')::integer);\n", count)
         if self.value("SELECT count(*) FROM grow") < rows:      # where the clients do not divide the count
             self.execute("INSERT INTO grow SELECT * FROM more WHERE id NOT IN (SELECT id FROM grow)")
         out["recall_after"] = self.recall(self.effort_check(), truth, "grow")

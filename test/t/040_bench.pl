@@ -158,6 +158,32 @@ for my $case ([ 100, 1000, 1000 ], [ 10, 60, 150 ], [ 'two', 1, 40 ], [ 'tenant4
 }
 like($out, qr/^\| 100 % +\| +vecidx\/hnsw:filters=index \| +ef 200 \| +[01]\.\d+ \| 0 of 20 \|/m, 'filters.py: table');
 
+# ---- tenants
+($done, $out, $err) = bench('tenants.py', @server, '--targets', 'vecidx/hnsw:filters=index,vecidx/ivfpq:filters=index:tenant=uuid,vecidx/ivfflat:filters=index:tenant=text',
+	'--base', "$dir/base.npy", '--query', "$dir/query.npy", '--tenants', 200, '--order', 'bursts', '--asked', 12, '--ef', 100, '--clients', '1,2',
+	'--seconds', 0.5, '--rounds', 1, '--inserts', 20, '--json', "$dir/tenants.json");
+ok($done, 'tenants.py') or diag($err);
+$r = result('tenants.json');
+is("$r->{kind} $r->{rows} " . scalar(@{ $r->{targets} }), 'tenants 1000 3', 'tenants.py: what was measured');
+for my $target (@{ $r->{targets} })
+{
+	my $name = "tenants.py, $target->{target}";
+	is($target->{classes}[0]{class} . ' ' . $target->{classes}[-1]{class}, 'large none', "$name: classes");
+	for my $class (@{ $target->{classes} })
+	{
+		my $best = $class->{best};
+		ok($best->{recall} >= 0.95 && $best->{short} == 0 && $best->{queries} == 12, "$name, $class->{title}: recall and rows") or diag(encode_json($best));
+		is(join(' ', map { $_->{way} } @{ $class->{points} }), 'index planner', "$name, $class->{title}: ways");
+		is(join(' ', keys %{ $class->{points}[0]{plans} }), 'vector index', "$name, $class->{title}: the vector index forced");
+		rate_ok($_, 'qps', "$name, $class->{title}, $_->{way}") for @{ $class->{points} };
+	}
+	is(join(' ', map { $_->{clients} } @{ $target->{clients} }), '1 2', "$name: clients");
+	rate_ok($_, 'qps', "$name, $_->{clients} clients") for @{ $target->{clients} };
+	is($target->{walk}{tenants}, 1200, "$name: all tenants in one session");
+	rate_ok($_, 'per_second', "$name: inserts of $_->{clients} clients") for @{ $target->{inserts} };
+}
+like($out, qr/^\| none +\| +vecidx\/ivfpq:filters=index:tenant=uuid \| +planner \| +probes 0 \| +1\.0000 \| 0 of 12 \|/m, 'tenants.py: table');
+
 # ---- pictures
 SKIP:
 {

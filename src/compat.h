@@ -88,6 +88,22 @@ typedef RelFileNode VecidxLocator;
 #define vecidx_disable_path(path) ((void) (path))
 #endif
 
+/* Whether a setting such as enable_seqscan keeps the planner from a path. */
+#if PG_VERSION_NUM >= 180000
+#define vecidx_path_disabled(path) ((path)->disabled_nodes > 0)
+#else
+#define vecidx_path_disabled(path) ((path)->startup_cost >= 1e9)
+#endif
+
+/* An index scan outside a plan; 18 lets it be counted for EXPLAIN. */
+#if PG_VERSION_NUM >= 180000
+#define vecidx_index_beginscan(table, index, snapshot, nkeys, norderbys) \
+	index_beginscan((table), (index), (snapshot), NULL, (nkeys), (norderbys))
+#else
+#define vecidx_index_beginscan(table, index, snapshot, nkeys, norderbys) \
+	index_beginscan((table), (index), (snapshot), (nkeys), (norderbys))
+#endif
+
 /* Which way a pathkey goes; and the members of an equivalence class, those of child relations too. */
 #include "nodes/pathnodes.h"
 #if PG_VERSION_NUM >= 180000

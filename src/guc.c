@@ -32,6 +32,7 @@ static const struct config_enum_entry iterative_scan_options[] = {
 
 static int	simd_setting = SIMD_SETTING_AUTO;
 bool		vecidx_replace_vector;
+bool		vecidx_plan_probe;
 int			hnsw_ef_search;
 int			hnsw_iterative_scan;
 int			hnsw_max_scan_tuples;
@@ -96,6 +97,12 @@ vecidx_guc_init(void)
 							 "Has CREATE EXTENSION vector create vecidx.",
 							 "For dumps, migrations and clients that name pgvector's extension.",
 							 &vecidx_replace_vector, false,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+
+	DefineCustomBoolVariable("vecidx.plan_probe",
+							 "Looks at rows near the query to choose its plan.",
+							 "Where conditions outside an index might go with the distance, or against it.",
+							 &vecidx_plan_probe, true,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 
 	DefineCustomIntVariable("hnsw.ef_search",

@@ -22,6 +22,7 @@ typedef struct IvfSettings
 } IvfSettings;
 
 extern bool vecidx_replace_vector;
+extern bool vecidx_plan_probe;
 extern int	hnsw_ef_search;
 extern int	hnsw_iterative_scan;
 extern int	hnsw_max_scan_tuples;

@@ -8,6 +8,7 @@
 #include "hnsw/hnsw.h"
 #include "ivf/ivf.h"
 #include "plan/order.h"
+#include "plan/probe.h"
 #include "replace_vector.h"
 #include "utils/guc.h"
 
@@ -43,5 +44,6 @@ _PG_init(void)
 	hnsw_init();
 	ivf_init();
 	vecidx_order_init();
+	vecidx_probe_init();
 	vecidx_replace_vector_init();
 }

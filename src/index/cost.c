@@ -27,6 +27,9 @@
 /* To hand over a row, whatever it took to find, and again where it has to be ordered among many. */
 #define ROW_NS 1200
 
+/* To fetch and test a row when the whole table is gone through. */
+#define TABLE_ROW_NS 200
+
 /*
  * Share of the rows within what the query sets as the largest distance.
  * Nothing is known of the distances to a point, and the planner takes a third
@@ -163,6 +166,12 @@ fetch_cost(PlannerInfo *root, IndexPath *path, double rows, double fetches, doub
 	get_tablespace_page_costs(rel->reltablespace, &page_cost, NULL);
 	cost_qual_eval(&distance, path->indexorderbys, root);
 	return fetched * page_cost + rows * fetches * distance.per_tuple;
+}
+
+Cost
+vecidx_table_pass_cost(const RelOptInfo *table)
+{
+	return table->tuples * TABLE_ROW_NS * cpu_operator_cost / NS_PER_OPERATOR;
 }
 
 void

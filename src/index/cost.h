@@ -40,6 +40,9 @@ extern bool vecidx_has_condition(const IndexPath *path, const RestrictInfo *rinf
 /* Whether a path has conditions on filter columns. */
 extern bool vecidx_filtered(const IndexPath *path);
 
+/* What it costs to test all rows of a table, in the order in which they lie: no scan by distance costs more. */
+extern Cost vecidx_table_pass_cost(const RelOptInfo *table);
+
 /* Fill in an amcostestimate's results from the effort. */
 extern void vecidx_cost(PlannerInfo *root, IndexPath *path, double loop_count, double pass_rate,
 						const VecidxEffort *effort, Cost *startup, Cost *total, Selectivity *selectivity,

@@ -1,0 +1,524 @@
+/*
+ * probe.c
+ *		A look at the rows nearest to a query while it is planned.
+ *
+ * A scan by distance looks at rows until so many have met the conditions
+ * outside its index.  How many rows that takes depends on whether the
+ * conditions go with the distance: rows of the query's own topic are found
+ * at once, those of a topic far from it only when most of the index has been
+ * gone through.  No statistics tell.  So where it matters to the choice of
+ * the plan, and takes little beside that plan, the nearest rows are looked at,
+ * and the scan's cost becomes what is to be expected after that.  README.md
+ * tells what is believed before and after.
+ *
+ * Nothing happens for queries without conditions.
+ */
+#include "vecidx.h"
+
+#include <math.h>
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "compat.h"
+#include "executor/executor.h"
+#include "executor/nodeIndexscan.h"
+#include "guc.h"
+#include "index/am.h"
+#include "index/cost.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "plan/probe.h"
+#include "utils/snapmgr.h"
+
+/* What a look takes, and each row of it, in microseconds. */
+#define LOOK_US 25
+#define LOOK_ROW_US 1.2
+
+/* It may take this part of what the query is expected to take. */
+#define LOOK_SHARE 0.05
+
+/*
+ * Rows to look at before the first thought, and at most; when they have been
+ * looked at, so many times more are.
+ */
+#define LOOK_FIRST 20
+#define LOOK_GROWTH 4
+#define LOOK_MOST (LOOK_FIRST * LOOK_GROWTH * LOOK_GROWTH)
+
+/* Lists of an ivf index that hold the first ones: no need to be sure. */
+#define LOOK_PROBES 4
+
+/*
+ * A plan that is so many times cheaper than the others is taken without
+ * looking further.
+ */
+#define CLEARLY 3
+
+/* What a unit of cost takes in plans that read a whole table, and in others (index/README.md, "cost.h"). */
+#define TABLE_UNIT_US 2.5
+#define OTHER_UNIT_US 0.3
+
+/*
+ * What is thought of the share of rows near the query that meet the
+ * conditions: RATES values, each a multiple of the next, the middle one being
+ * the share of all rows; and how likely each is.
+ */
+#define RATES 13
+#define RATE_FACTOR 4.0
+#define AS_EVERYWHERE 0.6		/* likelihood of the middle one before anything is known */
+
+typedef struct Odds
+{
+	double		rate[RATES];
+	double		weight[RATES];	/* sum 1 */
+} Odds;
+
+/* A path by distance, and what it costs as a function of what is near. */
+typedef struct Ordered
+{
+	IndexPath  *path;
+	List	   *tested;			/* conditions that a look can evaluate, of RestrictInfo */
+	double		tested_share;	/* of the rows that meet them, as the planner knows it */
+	double		other_share;	/* the same for the other conditions outside the index */
+	double		row_cost;		/* of a row that is looked at */
+	double		most;			/* cost of finding all there is, but for the start */
+	double		limit;			/* rows that the query wants */
+} Ordered;
+
+static set_rel_pathlist_hook_type next_hook;
+
+/* ---- What is believed ---- */
+
+static void
+odds_begin(Odds *odds, double share)
+{
+	int			middle = RATES / 2;
+
+	for (int i = 0; i < RATES; i++)
+	{
+		odds->rate[i] = Min(1.0, share * pow(RATE_FACTOR, i - middle));
+		odds->weight[i] = i == middle ? AS_EVERYWHERE : (1 - AS_EVERYWHERE) / (RATES - 1);
+	}
+}
+
+/* After so many rows more, of which so many met the conditions. */
+static void
+odds_learn(Odds *odds, int rows, int met)
+{
+	double		likelihood[RATES];
+	double		largest = -HUGE_VAL;
+	double		sum = 0;
+
+	for (int i = 0; i < RATES; i++)
+	{
+		/* some rows may always be otherwise */
+		double		rate = Min(odds->rate[i], 0.98);
+
+		likelihood[i] = met * log(rate) + (rows - met) * log(1 - rate);
+		largest = Max(largest, likelihood[i]);
+	}
+	for (int i = 0; i < RATES; i++)
+	{
+		odds->weight[i] *= exp(likelihood[i] - largest);
+		sum += odds->weight[i];
+	}
+	for (int i = 0; i < RATES; i++)
+		odds->weight[i] /= sum;
+}
+
+/* Cost of a path until the query has its rows, if such a share of the rows near it meets the tested conditions. */
+static Cost
+cost_at(const Ordered *ordered, double rate)
+{
+	double		rows = ordered->limit / Max(rate * ordered->other_share, 1e-10);
+
+	return ordered->path->path.startup_cost + Min(rows * ordered->row_cost, ordered->most);
+}
+
+static Cost
+expected_cost(const Ordered *ordered, const Odds *odds)
+{
+	Cost		cost = 0;
+
+	for (int i = 0; i < RATES; i++)
+		cost += odds->weight[i] * cost_at(ordered, odds->rate[i]);
+	return cost;
+}
+
+/* ---- Whether to look ---- */
+
+/*
+ * Whether a condition can be evaluated while planning: by functions that are
+ * leakproof, which raise no errors and tell nothing of rows that the user may
+ * not see, and over columns alone.
+ */
+static bool
+unknown_walker(Node *node, void *context)
+{
+	Index		relid = *(Index *) context;
+
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+		case T_Var:
+			return castNode(Var, node)->varlevelsup > 0 || (Index) castNode(Var, node)->varno != relid;
+		case T_Param:
+		case T_SubLink:
+		case T_SubPlan:
+		case T_AlternativeSubPlan:
+		case T_PlaceHolderVar:
+		case T_CurrentOfExpr:
+			return true;
+		default:
+			return expression_tree_walker(node, unknown_walker, context);
+	}
+}
+
+static bool
+can_evaluate(Node *clause, Index relid)
+{
+	return !contain_volatile_functions(clause) && !contain_leaked_vars(clause) && !unknown_walker(clause, &relid);
+}
+
+/* The cheapest way to the query's rows that is not ordered by an index; false if none.  *us: about how long it takes. */
+static bool
+cheapest_other(const PlannerInfo *root, const RelOptInfo *rel, Cost *cost, double *us)
+{
+	double		compare = 2 * cpu_operator_cost * log2(2 * Max(root->limit_tuples, 1.0));
+	bool		found = false;
+	ListCell   *cell;
+
+	foreach(cell, rel->pathlist)
+	{
+		Path	   *path = lfirst(cell);
+		Cost		total = path->total_cost + path->rows * compare;
+
+		if (path->pathkeys != NIL || path->param_info != NULL || vecidx_path_disabled(path) ||
+			(found && total >= *cost))
+			continue;
+		found = true;
+		*cost = total;
+		*us = total * (path->pathtype == T_SeqScan ? TABLE_UNIT_US : OTHER_UNIT_US);
+	}
+	foreach(cell, rel->partial_pathlist)
+	{
+		Path	   *path = lfirst(cell);
+		Cost		total = path->total_cost + path->rows * compare + parallel_setup_cost;
+
+		if (vecidx_path_disabled(path) || (found && total >= *cost))
+			continue;
+		found = true;
+		*cost = total;
+		*us = total * (path->pathtype == T_SeqScan ? TABLE_UNIT_US : OTHER_UNIT_US);
+	}
+	return found;
+}
+
+/* Fill in what is known of a path; false where there is nothing to look for. */
+static bool
+describe(PlannerInfo *root, RelOptInfo *rel, IndexPath *path, Ordered *ordered)
+{
+	OpExpr	   *order = linitial(path->indexorderbys);
+	List	   *others = NIL;
+	double		rows = Max(path->indexselectivity * rel->tuples, 1.0);
+	ListCell   *cell;
+
+	/* the query's vector has to be known */
+	if (!IsA(order, OpExpr) || !IsA(lsecond(order->args), Const) || lsecond_node(Const, order->args)->constisnull)
+		return false;
+
+	ordered->path = path;
+	ordered->tested = NIL;
+	foreach(cell, path->indexinfo->indrestrictinfo)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+
+		if (rinfo->pseudoconstant || vecidx_has_condition(path, rinfo))
+			continue;
+		if (can_evaluate((Node *) rinfo->clause, rel->relid))
+			ordered->tested = lappend(ordered->tested, rinfo);
+		else
+			others = lappend(others, rinfo);
+	}
+	if (ordered->tested == NIL)
+		return false;
+	ordered->tested_share = Max(clauselist_selectivity(root, ordered->tested, rel->relid, JOIN_INNER, NULL), 1 / rows);
+	ordered->other_share = Max(clauselist_selectivity(root, others, rel->relid, JOIN_INNER, NULL), 1 / rows);
+	ordered->row_cost = (path->path.total_cost - path->path.startup_cost) / rows;
+	ordered->most = Min(path->path.total_cost - path->path.startup_cost, vecidx_table_pass_cost(rel));
+	ordered->limit = root->limit_tuples;
+	return true;
+}
+
+/* ---- Looking ---- */
+
+/*
+ * Index conditions, or the order, as the executor has them: the column of the
+ * index on the left, a constant on the right.  False where that is not known.
+ */
+static bool
+append_index_qual(PlannerInfo *root, Expr *clause, int column, List **quals)
+{
+	Node	   *left;
+	Var		   *var;
+
+	clause = copyObject(clause);
+	if (IsA(clause, NullTest))
+		left = (Node *) castNode(NullTest, clause)->arg;
+	else if (IsA(clause, OpExpr) || IsA(clause, ScalarArrayOpExpr))
+	{
+		List	   *args = IsA(clause, OpExpr) ? castNode(OpExpr, clause)->args : castNode(ScalarArrayOpExpr, clause)->args;
+
+		left = linitial(args);
+		lsecond(args) = estimate_expression_value(root, lsecond(args));
+		if (!IsA(lsecond(args), Const))
+			return false;
+	}
+	else
+		return false;
+	var = makeVar(INDEX_VAR, column + 1, exprType(left), -1, exprCollation(left), 0);
+	if (IsA(clause, NullTest))
+		castNode(NullTest, clause)->arg = (Expr *) var;
+	else if (IsA(clause, OpExpr))
+		linitial(castNode(OpExpr, clause)->args) = var;
+	else
+		linitial(castNode(ScalarArrayOpExpr, clause)->args) = var;
+	*quals = lappend(*quals, clause);
+	return true;
+}
+
+static bool
+index_quals(PlannerInfo *root, const IndexPath *path, List **quals, List **orders)
+{
+	ListCell   *cell;
+	ListCell   *qual;
+
+	*quals = *orders = NIL;
+	foreach(cell, path->indexclauses)
+	{
+		IndexClause *condition = lfirst_node(IndexClause, cell);
+
+		/* a bound of the distance ends a scan, and hides no rows before */
+		if (condition->indexcol == 0)
+			continue;
+		foreach(qual, condition->indexquals)
+			if (!append_index_qual(root, lfirst_node(RestrictInfo, qual)->clause, condition->indexcol, quals))
+				return false;
+	}
+	return append_index_qual(root, linitial(path->indexorderbys), linitial_int(path->indexorderbycols), orders);
+}
+
+/* Whether so many rows may be looked at, for a query that is expected to take as long. */
+static bool
+has_time(int rows, double us)
+{
+	return rows <= LOOK_MOST && LOOK_US + rows * LOOK_ROW_US <= LOOK_SHARE * us;
+}
+
+/* Settings of a search that is over after about so many rows. */
+static void
+shorten_searches(int rows)
+{
+	hnsw_ef_search = rows;
+	hnsw_iterative_scan = ivfflat_settings.iterative_scan = ivfpq_settings.iterative_scan = ITERATIVE_SCAN_OFF;
+	ivfflat_settings.probes = ivfpq_settings.probes = LOOK_PROBES * rows / LOOK_FIRST;
+	ivfpq_settings.rerank = false;
+}
+
+/* Scan, and learn from it.  Returns how many rows there were. */
+static int
+scan_nearest(PlannerInfo *root, const Ordered *ordered, Relation table, Relation index, Odds *odds, Cost other, double other_us)
+{
+	EState	   *estate = CreateExecutorState();
+	MemoryContext former = MemoryContextSwitchTo(estate->es_query_cxt);
+	ExprContext *econtext = GetPerTupleExprContext(estate);
+	TupleTableSlot *slot = table_slot_create(table, &estate->es_tupleTable);
+	ScanKey		keys;
+	ScanKey		orderbys;
+	IndexRuntimeKeyInfo *runtime = NULL;
+	int			nkeys;
+	int			norderbys;
+	int			nruntime = 0;
+	List	   *quals;
+	List	   *orders;
+	List	   *conditions = NIL;
+	int			rows = 0;
+	ListCell   *cell;
+
+	if (index_quals(root, ordered->path, &quals, &orders))
+	{
+		ExprState  *test;
+		IndexScanDesc scan;
+		int			met = 0;
+
+		ExecIndexBuildScanKeys(NULL, index, quals, false, &keys, &nkeys, &runtime, &nruntime, NULL, NULL);
+		ExecIndexBuildScanKeys(NULL, index, orders, true, &orderbys, &norderbys, &runtime, &nruntime, NULL, NULL);
+		foreach(cell, ordered->tested)
+			conditions = lappend(conditions, estimate_expression_value(root, copyObject((Node *) lfirst_node(RestrictInfo, cell)->clause)));
+		test = ExecPrepareQual(conditions, estate);
+		econtext->ecxt_scantuple = slot;
+
+		scan = vecidx_index_beginscan(table, index, GetActiveSnapshot(), nkeys, norderbys);
+		for (int goal = LOOK_FIRST; rows < goal; goal *= LOOK_GROWTH)
+		{
+			int			seen = rows;
+			Cost		expected;
+
+			/* the first rows come again */
+			shorten_searches(goal);
+			index_rescan(scan, keys, nkeys, orderbys, norderbys);
+			for (int i = 0; i < goal && index_getnext_slot(scan, ForwardScanDirection, slot); i++)
+			{
+				CHECK_FOR_INTERRUPTS();
+				if (i < seen)
+					continue;
+				rows++;
+				met += ExecQualAndReset(test, econtext);
+			}
+			odds_learn(odds, rows - seen, met);
+			met = 0;
+			expected = expected_cost(ordered, odds);
+			if (rows < goal || expected * CLEARLY < other || expected > other * CLEARLY ||
+				!has_time(goal * LOOK_GROWTH, Min(expected, other_us)))
+				break;
+		}
+		index_endscan(scan);
+	}
+	MemoryContextSwitchTo(former);
+	ExecResetTupleTable(estate->es_tupleTable, false);
+	FreeExecutorState(estate);
+	return rows;
+}
+
+/* The settings that shorten_searches() sets. */
+typedef struct SearchSettings
+{
+	int			ef_search;
+	int			iterative_scan;
+	IvfSettings ivfflat;
+	IvfSettings ivfpq;
+} SearchSettings;
+
+/* False where there was nothing to be seen. */
+static bool
+look(PlannerInfo *root, const Ordered *ordered, Oid table_oid, Odds *odds, Cost other, double other_us)
+{
+	/* the planner holds locks on both */
+	Relation	table = table_open(table_oid, NoLock);
+	Relation	index = index_open(ordered->path->indexinfo->indexoid, NoLock);
+	int			rows = 0;
+	SearchSettings former = {hnsw_ef_search, hnsw_iterative_scan, ivfflat_settings, ivfpq_settings};
+
+	PG_TRY();
+	{
+		rows = scan_nearest(root, ordered, table, index, odds, other, other_us);
+	}
+	PG_FINALLY();
+	{
+		hnsw_ef_search = former.ef_search;
+		hnsw_iterative_scan = former.iterative_scan;
+		ivfflat_settings = former.ivfflat;
+		ivfpq_settings = former.ivfpq;
+	}
+	PG_END_TRY();
+	index_close(index, NoLock);
+	table_close(table, NoLock);
+	return rows > 0;
+}
+
+/*
+ * Have the planner find a cost when it interpolates between those of the
+ * first row and of all.
+ */
+static void
+set_cost(Path *path, Cost expected, double limit)
+{
+	double		part = Min(1.0, limit / Max(path->rows, 1.0));
+
+	if (expected - path->startup_cost <= (path->total_cost - path->startup_cost) * part)
+		path->total_cost = path->startup_cost + (expected - path->startup_cost) / part;
+	else if (part < 1 && expected < path->total_cost)
+		path->startup_cost = (expected - path->total_cost * part) / (1 - part);
+	else
+		path->startup_cost = path->total_cost = expected;
+}
+
+/* ---- The hook ---- */
+
+static void
+consider_path(PlannerInfo *root, RelOptInfo *rel, Oid table, IndexPath *path, Cost other, double other_us)
+{
+	Ordered		ordered;
+	Odds		odds;
+	Cost		cost;
+
+	if (!describe(root, rel, path, &ordered))
+		return;
+
+	/* can the choice depend on it, and is there time? */
+	cost = cost_at(&ordered, ordered.tested_share);
+	if ((cost < other ? cost_at(&ordered, 0) < other : cost_at(&ordered, 1) >= other) ||
+		!has_time(LOOK_FIRST, Min(cost, other_us)))
+		return;
+
+	odds_begin(&odds, ordered.tested_share);
+	if (!look(root, &ordered, table, &odds, other, other_us))
+		return;
+	set_cost(&path->path, expected_cost(&ordered, &odds), ordered.limit);
+	rel->pathlist = list_delete_ptr(rel->pathlist, path);
+	add_path(rel, &path->path);
+}
+
+static bool
+is_ordered_path(const Path *path)
+{
+	const IndexPath *index_path = (const IndexPath *) path;
+
+	return IsA(path, IndexPath) && path->pathkeys != NIL && path->param_info == NULL && !vecidx_path_disabled(path) &&
+		index_path->indexorderbys != NIL && vecidx_is_our_am(index_path->indexinfo->relam);
+}
+
+static void
+probe_hook(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
+{
+	List	   *ordered = NIL;
+	Cost		other;
+	double		other_us;
+	ListCell   *cell;
+
+	if (next_hook != NULL)
+		next_hook(root, rel, rti, rte);
+
+	if (rel->baserestrictinfo == NIL || rel->indexlist == NIL || root->limit_tuples <= 0 ||
+		rte->rtekind != RTE_RELATION || IS_DUMMY_REL(rel) || !vecidx_plan_probe || !enable_sort)
+		return;
+	foreach(cell, rel->pathlist)
+		if (is_ordered_path(lfirst(cell)))
+			ordered = lappend(ordered, lfirst(cell));
+
+	/*
+	 * A scan of these indexes counts as one of all of them where transactions
+	 * are serialized: that is for the executor to decide.
+	 */
+	if (ordered == NIL || !ActiveSnapshotSet() || !IsMVCCSnapshot(GetActiveSnapshot()) || IsolationIsSerializable() ||
+		!cheapest_other(root, rel, &other, &other_us))
+		return;
+	foreach(cell, ordered)
+		consider_path(root, rel, rte->relid, lfirst(cell), other, other_us);
+}
+
+void
+vecidx_probe_init(void)
+{
+	next_hook = set_rel_pathlist_hook;
+	set_rel_pathlist_hook = probe_hook;
+}

@@ -176,6 +176,13 @@ vecidx_members_next(VecidxMemberIterator *it)
 #define vecidx_exclusively_locked(desc) ((void) (desc), true)
 #endif
 
+/* From 18 on a scan of an index may count its searches. */
+#if PG_VERSION_NUM >= 180000
+#define vecidx_index_beginscan(table, index, snapshot, nkeys) index_beginscan((table), (index), (snapshot), NULL, (nkeys), 0)
+#else
+#define vecidx_index_beginscan(table, index, snapshot, nkeys) index_beginscan((table), (index), (snapshot), (nkeys), 0)
+#endif
+
 /* From 17 on an access method says that it builds with workers (it did so unasked before). */
 #if PG_VERSION_NUM >= 170000
 #define vecidx_builds_parallel(am) ((void) ((am)->amcanbuildparallel = true))

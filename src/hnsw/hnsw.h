@@ -316,6 +316,8 @@ typedef struct HnswIndex
 	PageMemory	adjacency_memory;
 	PageMemory	filter_memory;
 
+	struct RowPages *row_pages; /* the same of the table; NULL: nothing yet */
+
 	struct HnswScan *spare_scan;	/* working memory for the next scan, or NULL */
 	struct HnswInsertState *spare_insert;	/* the same for the next statement that inserts */
 } HnswIndex;

@@ -97,7 +97,6 @@ typedef struct HnswScan
 	void	   *buffer;			/* of a value */
 	RowFetch   *fetch;			/* NULL until needed */
 	Detoasted  *detoasted;		/* what was fetched and the executor may ask for again */
-	RowPages   *row_pages;		/* NULL until needed */
 
 	ScanPhase	phase;
 	int			ef;				/* of the next round */
@@ -964,9 +963,10 @@ fetch_exact(IndexScanDesc scan, HnswScan *so, ItemPointer tid, double *dist)
 	if (so->fetch == NULL)
 	{
 		so->fetch = row_fetch_begin(scan->heapRelation, scan->indexRelation, so->scan_context);
-		if (so->row_pages == NULL)
-			so->row_pages = row_pages_create(scan->heapRelation, so->context);
-		row_fetch_remember(so->fetch, so->row_pages);
+		if (so->hnsw->row_pages == NULL)
+			so->hnsw->row_pages = row_pages_create(scan->heapRelation, so->hnsw->remembered.context);
+		row_fetch_remember(so->fetch, so->hnsw->row_pages);
+		row_fetch_detoast(so->fetch, so->detoasted);
 	}
 	found = row_fetch_value(so->fetch, tid, scan->xs_snapshot, &value, &isnull);
 	if (found && isnull)

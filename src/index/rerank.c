@@ -14,13 +14,18 @@
 #include "executor/executor.h"
 #include "index/pagemem.h"
 #include "index/rerank.h"
+#include "index/toast_fetch.h"
 #include "port/pg_bitutils.h"
+#include "types/detoasted.h"
 
 struct RowFetch
 {
 	IndexFetchTableData *fetch;
 	TupleTableSlot *slot;
 	RowPages   *pages;			/* NULL: nothing is remembered */
+	ToastFetch *toast;			/* NULL: the server gets values out of line */
+	Detoasted  *detoasted;		/* is told of that */
+	MemoryContext context;
 	AttrNumber	attribute;		/* 0: an expression */
 	IndexInfo  *info;
 	EState	   *estate;
@@ -31,6 +36,7 @@ struct RowFetch
 
 struct RowPages
 {
+	ToastPlaces *toast;
 	uint32		mask;
 	PageSlot	slots[FLEXIBLE_ARRAY_MEMBER];	/* by the block's last bits */
 };
@@ -44,6 +50,7 @@ row_pages_create(Relation heap, MemoryContext context)
 	n = pg_nextpower2_32(Max(n, 64));
 	n = Min(n, ROW_PAGES_MAX);
 	pages = MemoryContextAlloc(context, offsetof(RowPages, slots) + n * sizeof(PageSlot));
+	pages->toast = toast_places_create(context);
 	pages->mask = n - 1;
 	for (uint32 i = 0; i < n; i++)
 	{
@@ -58,6 +65,24 @@ row_fetch_remember(RowFetch *fetch, RowPages *pages)
 {
 	if (fetch->fetch->rel->rd_tableam == GetHeapamTableAmRoutine() && !RelationUsesLocalBuffers(fetch->fetch->rel))
 		fetch->pages = pages;
+}
+
+static struct varlena *
+read_value(void *arg, const struct varatt_external *pointer)
+{
+	return toast_fetch_value(arg, pointer);
+}
+
+void
+row_fetch_detoast(RowFetch *fetch, Detoasted *detoasted)
+{
+	if (fetch->pages == NULL)
+		return;
+	fetch->toast = toast_fetch_begin(fetch->fetch->rel, fetch->pages->toast, fetch->context);
+	if (fetch->toast == NULL)
+		return;
+	fetch->detoasted = detoasted;
+	detoasted_read_by(detoasted, read_value, fetch->toast);
 }
 
 void
@@ -103,6 +128,7 @@ row_fetch_begin(Relation heap, Relation index, MemoryContext context)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	RowFetch   *fetch = palloc0(sizeof(RowFetch));
 
+	fetch->context = context;
 	fetch->attribute = index->rd_index->indkey.values[0];
 	fetch->slot = table_slot_create(heap, NULL);
 	fetch->fetch = table_index_fetch_begin(heap);
@@ -162,6 +188,11 @@ row_fetch_reset(RowFetch *fetch)
 void
 row_fetch_end(RowFetch *fetch)
 {
+	if (fetch->toast != NULL)
+	{
+		detoasted_read_by(fetch->detoasted, NULL, NULL);
+		toast_fetch_end(fetch->toast);
+	}
 	ExecDropSingleTupleTableSlot(fetch->slot);
 	table_index_fetch_end(fetch->fetch);
 	if (fetch->estate != NULL)

@@ -28,6 +28,13 @@ extern RowPages *row_pages_create(Relation heap, MemoryContext context);
 /* Find rows by that memory, and add to it.  Without effect on temporary tables, and on those that are no heaps. */
 extern void row_fetch_remember(RowFetch *fetch, RowPages *pages);
 
+/*
+ * Have values out of line, which are looked for while filling, found by that memory
+ * as well; until row_fetch_end(), or until `detoasted` is left.
+ */
+struct Detoasted;
+extern void row_fetch_detoast(RowFetch *fetch, struct Detoasted *detoasted);
+
 /* Bring the beginning of a row's page nearer, if the page is remembered. */
 extern void row_fetch_prefetch(RowFetch *fetch, ItemPointer tid);
 

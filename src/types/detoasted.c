@@ -23,6 +23,8 @@ struct Detoasted
 {
 	MemoryContext context;
 	bool		filling;
+	DetoastedReader reader;
+	void	   *reader_arg;
 	uint32		mask;
 	DetoastedSlot slots[FLEXIBLE_ARRAY_MEMBER];
 };
@@ -64,8 +66,16 @@ detoasted_fill(Detoasted *memory, bool filling)
 }
 
 void
+detoasted_read_by(Detoasted *memory, DetoastedReader reader, void *arg)
+{
+	memory->reader = reader;
+	memory->reader_arg = arg;
+}
+
+void
 detoasted_leave(Detoasted *memory)
 {
+	memory->reader = NULL;
 	if (in_use == memory)
 		in_use = NULL;
 }
@@ -111,7 +121,11 @@ vecidx_detoast_extended(struct varlena *v)
 		memcpy(value, slot->value, VARSIZE(slot->value));
 		return value;
 	}
-	value = pg_detoast_datum(v);
+	value = NULL;
+	if (in_use->filling && in_use->reader != NULL)
+		value = in_use->reader(in_use->reader_arg, &pointer);
+	if (value == NULL)
+		value = pg_detoast_datum(v);
 	if (in_use != NULL && in_use->filling)
 		remember(in_use, &in_use->slots[pointer.va_valueid & in_use->mask], &pointer, value);
 	return value;

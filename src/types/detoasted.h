@@ -32,7 +32,16 @@ extern void detoasted_use(Detoasted *memory);
 /* While filling, values that are not found are remembered: those that the scan's snapshot sees. */
 extern void detoasted_fill(Detoasted *memory, bool filling);
 
-/* No more, if they are now. */
+/*
+ * A shorter way to values that are looked for while filling: the value, allocated in
+ * CurrentMemoryContext, or NULL where the server is to get it.
+ */
+typedef struct varlena *(*DetoastedReader) (void *arg, const struct varatt_external *pointer);
+
+/* Until the next call; NULL: none. */
+extern void detoasted_read_by(Detoasted *memory, DetoastedReader reader, void *arg);
+
+/* No more, if they are now.  The reader is forgotten. */
 extern void detoasted_leave(Detoasted *memory);
 
 extern struct varlena *vecidx_detoast_extended(struct varlena *v);

@@ -95,15 +95,6 @@ typedef RelFileNode VecidxLocator;
 #define vecidx_path_disabled(path) ((path)->startup_cost >= 1e9)
 #endif
 
-/* An index scan outside a plan; 18 lets it be counted for EXPLAIN. */
-#if PG_VERSION_NUM >= 180000
-#define vecidx_index_beginscan(table, index, snapshot, nkeys, norderbys) \
-	index_beginscan((table), (index), (snapshot), NULL, (nkeys), (norderbys))
-#else
-#define vecidx_index_beginscan(table, index, snapshot, nkeys, norderbys) \
-	index_beginscan((table), (index), (snapshot), (nkeys), (norderbys))
-#endif
-
 /* Which way a pathkey goes; and the members of an equivalence class, those of child relations too. */
 #include "nodes/pathnodes.h"
 #if PG_VERSION_NUM >= 180000
@@ -176,11 +167,13 @@ vecidx_members_next(VecidxMemberIterator *it)
 #define vecidx_exclusively_locked(desc) ((void) (desc), true)
 #endif
 
-/* From 18 on a scan of an index may count its searches. */
+/* From 18 on a scan of an index counts its searches, where it is asked to. */
 #if PG_VERSION_NUM >= 180000
-#define vecidx_index_beginscan(table, index, snapshot, nkeys) index_beginscan((table), (index), (snapshot), NULL, (nkeys), 0)
+#define vecidx_index_beginscan(table, index, snapshot, counts, nkeys, norderbys) \
+	index_beginscan((table), (index), (snapshot), (counts), (nkeys), (norderbys))
 #else
-#define vecidx_index_beginscan(table, index, snapshot, nkeys) index_beginscan((table), (index), (snapshot), (nkeys), 0)
+#define vecidx_index_beginscan(table, index, snapshot, counts, nkeys, norderbys) \
+	index_beginscan((table), (index), (snapshot), (nkeys), (norderbys))
 #endif
 
 /* From 17 on an access method says that it builds with workers (it did so unasked before). */

@@ -9,6 +9,7 @@
 #include "ivf/ivf.h"
 #include "plan/order.h"
 #include "plan/probe.h"
+#include "plan/row_tests.h"
 #include "replace_vector.h"
 #include "utils/guc.h"
 
@@ -45,5 +46,6 @@ _PG_init(void)
 	ivf_init();
 	vecidx_order_init();
 	vecidx_probe_init();
+	vecidx_row_tests_init();
 	vecidx_replace_vector_init();
 }

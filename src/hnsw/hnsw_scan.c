@@ -21,6 +21,7 @@
 #include <float.h>
 #include <math.h>
 
+#include "access/heaptoast.h"
 #include "access/relscan.h"
 #include "guc.h"
 #include "hnsw/hnsw.h"
@@ -28,6 +29,8 @@
 #include "index/radius.h"
 #include "index/rerank.h"
 #include "index/row_queue.h"
+#include "index/row_test.h"
+#include "index/table_pass.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "types/detoasted.h"
@@ -67,8 +70,27 @@
 #define PASS_WORK_TEST 0.2
 #define PASS_WORK_SCORE 13
 
+/*
+ * Where rows are discarded, a search is so many times as wide as the place in
+ * the order from which a row is returned.
+ */
+#define DISCARDING_DEPTH 5
+
+/* After so many rows, and each time there are a quarter more, such a scan sees whether it goes on in order. */
+#define FIRST_CHECK 256
+
+/* What a row takes that is fetched out of the table's order, its test apart; and its vector, if it is out of line. */
+#define FETCH_NS 1500
+#define DETOAST_NS 2500
+
 /* What float distances of exact kinds are off by at most, as a part of them. */
 #define FLOAT_SLACK 1e-6
+
+/* No search of the graph is wider. */
+#define MOST_EF (1 << 20)
+
+/* Nodes whose TIDs are asked for ahead, in a pass over the table. */
+#define TIDS_AHEAD 16
 
 /* How far coarse estimates alone widen a search, in multiples of ef_search. */
 #define COARSE_WIDENING 16
@@ -78,6 +100,7 @@ typedef enum ScanPhase
 	SCAN_FIRST,					/* nothing searched yet */
 	SCAN_GRAPH,					/* the graph search can go on */
 	SCAN_LINEAR,				/* passes over all codes */
+	SCAN_TABLE,					/* passes over all rows */
 	SCAN_UNORDERED,				/* no distance is defined: any order */
 	SCAN_LATE,					/* only late rows are left */
 	SCAN_DONE
@@ -107,6 +130,7 @@ typedef struct HnswScan
 	RowQueue	exact;			/* rows whose exact distance is known */
 	RowQueue	late;
 	double		returned_dist;	/* farthest returned, -inf at first */
+	uint64		nreturned;
 	NodeSet		handed;			/* results of the graph search in `pending` or fetched */
 	double		margin;			/* farther rows may not be returned yet */
 	double		half_margin;	/* the same for half of a round's results */
@@ -134,6 +158,13 @@ typedef struct HnswScan
 	VecidxFilter *filter_memory;	/* of this scan or a former one; in `context` */
 	const VecidxFilter *filter; /* NULL: none */
 	bool		recheck;		/* rows that pass may still not meet them */
+
+	/* what the query does with rows */
+	VecidxRowTest *test;		/* NULL: it keeps them all */
+	TidSet		tested;			/* rows fetched so far */
+	uint64		next_check;		/* when so many are, whether to go on */
+	TablePass	table;
+	HnswTids	table_tids;		/* of the node that a pass is at */
 } HnswScan;
 
 /*
@@ -161,9 +192,11 @@ make_scan(HnswIndex *hnsw, Relation index)
 	row_queue_init(&so->exact, context);
 	row_queue_init(&so->late, context);
 	nodeset_init(&so->handed, context, hnsw_ef_search);
-	so->tids.context = context;
+	so->tids.context = so->table_tids.context = context;
 	so->detoasted = detoasted_create(sizeof(float) * hnsw->dim, context);
 	hnsw_filter_map_init(&so->map, &so->store, context);
+	tidset_init(&so->tested, context);
+	table_pass_init(&so->table, context);
 	return so;
 }
 
@@ -174,6 +207,7 @@ release_scan(void *arg)
 	HnswScan   *so = arg;
 
 	so->fetch = NULL;			/* was in the scan's context */
+	so->test = NULL;
 	detoasted_leave(so->detoasted);
 	if (so->hnsw->spare_scan == NULL &&
 		MemoryContextMemAllocated(so->context, true) <= HNSW_SPARE_BYTES)
@@ -205,6 +239,7 @@ hnsw_beginscan(Relation index, int nkeys, int norderbys)
 	so->store.index = index;
 	so->row = AllocSetContextCreate(context, "hnsw scan row", ALLOCSET_DEFAULT_SIZES);
 	so->phase = SCAN_DONE;
+	so->test = vecidx_row_test_take(index);
 	scan->opaque = so;
 	return scan;
 }
@@ -226,6 +261,12 @@ hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int n
 	so->pending.n = 0;
 	so->exact.n = so->late.n = 0;
 	so->returned_dist = -get_float8_infinity();
+	so->nreturned = 0;
+	tidset_clear(&so->tested);
+	so->next_check = FIRST_CHECK;
+	table_pass_reset(&so->table);
+	if (so->test != NULL)
+		vecidx_row_test_begin(so->test);
 	so->margin = so->half_margin = -get_float8_infinity();
 	so->tids.n = so->next_tid = 0;
 	so->linear_started = false;
@@ -331,7 +372,9 @@ kth_distance(HnswScan *so, size_t n, size_t k)
  * missing that a wider search finds, and those would come late: so where a
  * wider search may follow, rows are returned as far as the nearer ones go.
  * Three fifths of the first round, so that who asks for half of ef_search has
- * one round; half of those that follow.
+ * one round; half of those that follow.  Where the query discards rows it wants the
+ * nearest of those that it keeps, and a few of them far down the order: a
+ * quarter.
  *
  * And not where estimates are too coarse to tell the results from what fell
  * out: that may be nearer by its error.  hand_over_fallen() settles it.
@@ -347,8 +390,8 @@ hand_over_results(HnswScan *so)
 		so->order.n = 0;
 		scored_reserve(&so->order, results->n);
 		memcpy(so->order.items, results->items, sizeof(ScoredNode) * results->n);
-		so->margin = so->half_margin = kth_distance(so, results->n, (results->n - 1) / 2);
-		if (so->ef == so->first_ef)
+		so->margin = so->half_margin = kth_distance(so, results->n, (results->n - 1) / (so->test == NULL ? 2 : DISCARDING_DEPTH));
+		if (so->ef == so->first_ef && so->test == NULL)
 			so->margin = kth_distance(so, results->n, (results->n - 1) * 3 / 5);
 	}
 	so->fallen_margin = so->margin;
@@ -663,6 +706,74 @@ first_round(IndexScanDesc scan, HnswScan *so)
 	hand_over_results(so);
 }
 
+/* ---- Where the query discards rows ---- */
+
+/* What it takes to see that a row passes, and to compute its distance. */
+static double
+passing_ns(const HnswScan *so)
+{
+	Size		size = sizeof(float) * so->hnsw->dim;
+
+	/* values of a quarter of a page and more stand out of line */
+	return size / 8.0 + (size > TOAST_TUPLE_TARGET ? DETOAST_NS : 0);
+}
+
+/*
+ * Whether a pass over the table is quicker than what it takes otherwise to see
+ * as many rows as the query is likely to need.
+ */
+static bool
+table_pays(HnswScan *so, double need, double other_ns)
+{
+	const VecidxRowTest *test = so->test;
+	double		rows = hnsw_node_limit(so->hnsw);
+	double		rate = (test->npassed + 0.5) / (test->ntested + 1);
+
+	if (so->floats == NULL || hnsw_max_scan_tuples > 0 || hnsw_iterative_scan == ITERATIVE_SCAN_OFF ||
+		so->phase == SCAN_TABLE || so->phase == SCAN_LATE)
+		return false;
+	if (so->filter != NULL)
+		rows *= hnsw_filter_rate(&so->map);
+	return rows * (TABLE_PASS_ROW_NS + test->test_ns + rate * passing_ns(so)) <
+		other_ns + Min(need, rows) * (FETCH_NS + test->test_ns + rate * passing_ns(so));
+}
+
+/* Whether it is worth while to see further rows in their order; else a pass over the table follows. */
+static bool
+goes_on_in_order(HnswScan *so)
+{
+	so->next_check = so->test->ntested + so->test->ntested / 4;
+	if (!table_pays(so, vecidx_row_test_need(so->test, so->nreturned), 0))
+		return true;
+	/* what is at hand waits for it, too */
+	so->margin = -get_float8_infinity();
+	so->phase = SCAN_TABLE;
+	return false;
+}
+
+/*
+ * A search of the graph has not brought enough rows that the query keeps.
+ * False where passes do instead; else so->ef is half of what is to follow.
+ */
+static bool
+go_on_discarding(HnswScan *so)
+{
+	double		need = vecidx_row_test_need(so->test, so->nreturned);
+	double		depth = DISCARDING_DEPTH * (so->test->ntested + need);
+	double		ef = Max(2.0 * so->ef, Min(depth, 8.0 * so->ef));
+	double		rate = so->filter != NULL ? hnsw_filter_rate(&so->map) : 1;
+	double		graph = hnsw_graph_work(Max(depth, ef), so->hnsw->m, rate) - hnsw_graph_work(so->ef, so->hnsw->m, rate);
+	double		codes = pass_work(so, rate);
+
+	if (table_pays(so, need, Min(graph, codes)))
+		so->phase = SCAN_TABLE;
+	else if (codes < graph)
+		so->phase = SCAN_LINEAR;
+	else
+		so->ef = Min((int) (ef / 2), MOST_EF);
+	return so->phase == SCAN_GRAPH;
+}
+
 static void
 graph_round(HnswScan *so)
 {
@@ -674,6 +785,8 @@ graph_round(HnswScan *so)
 	}
 	if (hand_over_fallen(so))
 		return;
+	if (so->test != NULL && !go_on_discarding(so))
+		return;
 	if ((so->filter == NULL ? so->search.nscored > hnsw_node_limit(so->hnsw) / LINEAR_SHARE :
 		 hnsw_search_work(&so->search) > so->search.most_work) ||
 		(double) scan_memory(so) > memory_budget())
@@ -681,7 +794,7 @@ graph_round(HnswScan *so)
 		so->phase = SCAN_LINEAR;
 		return;
 	}
-	so->ef = Min(so->ef * 2, 1 << 20);
+	so->ef = Min(so->ef * 2, MOST_EF);
 	if (!hnsw_search_resume(&so->search, so->ef))
 	{
 		/* what the graph does not reach, the passes do */
@@ -891,6 +1004,7 @@ linear_round(IndexScanDesc scan, HnswScan *so)
 	ScoredArray *nearest = &so->search.results;
 	size_t		most = (size_t) (memory_budget() / 2 / (sizeof(ScoredNode) + sizeof(Candidate)));
 	bool		alone = !so->linear_started && so->filter != NULL && so->handed.n == 0;
+	size_t		wanted = 0;
 	size_t		n;
 	float		err;
 
@@ -903,12 +1017,25 @@ linear_round(IndexScanDesc scan, HnswScan *so)
 		finish(so);
 		return;
 	}
+	if (so->test != NULL)
+	{
+		double		need = vecidx_row_test_need(so->test, so->nreturned);
+		bool		pass = !so->linear_started || !so->pooled;
+
+		if (table_pays(so, need, pass ? pass_work(so, so->filter != NULL ? hnsw_filter_rate(&so->map) : 1) : 0))
+		{
+			so->phase = SCAN_TABLE;
+			return;
+		}
+		wanted = (size_t) Min(Min(2 * need, 4.0 * so->test->ntested), (double) most);
+	}
 	if (so->linear_started)
 		so->linear_keep = Min(so->linear_keep * LINEAR_GROWTH, Max(most, (size_t) LINEAR_FIRST));
 	else if (so->filter == NULL)
 		so->linear_keep = Max((size_t) LINEAR_FIRST, (size_t) so->ef);
 	else
 		so->linear_keep = so->ef;
+	so->linear_keep = Max(so->linear_keep, wanted);
 
 	if (hnsw_max_scan_tuples > 0)
 		so->linear_keep = Min(so->linear_keep, (size_t) hnsw_max_scan_tuples - so->search.nscored);
@@ -967,6 +1094,7 @@ fetch_exact(IndexScanDesc scan, HnswScan *so, ItemPointer tid, double *dist)
 			so->hnsw->row_pages = row_pages_create(scan->heapRelation, so->hnsw->remembered.context);
 		row_fetch_remember(so->fetch, so->hnsw->row_pages);
 		row_fetch_detoast(so->fetch, so->detoasted);
+		row_fetch_test(so->fetch, so->test);
 	}
 	found = row_fetch_value(so->fetch, tid, scan->xs_snapshot, &value, &isnull);
 	if (found && isnull)
@@ -1007,6 +1135,57 @@ add_exact(HnswScan *so, double dist, ItemPointer tid)
 		row_queue_push(&so->late, dist, tid);
 	else
 		row_queue_push(&so->exact, dist, tid);
+}
+
+/* For a pass over the table. */
+static bool
+wanted_distance(void *arg, ItemPointer tid, double *dist)
+{
+	IndexScanDesc scan = arg;
+	HnswScan   *so = scan->opaque;
+
+	return fetch_exact(scan, so, tid, dist) && *dist <= so->radius;
+}
+
+/* A pass over all rows that were not fetched yet. */
+static void
+table_round(IndexScanDesc scan, HnswScan *so)
+{
+	HnswStore  *store = &so->store.store;
+	TablePass  *pass = &so->table;
+	uint32		end = node_end(so, scan->indexRelation);
+	bool		all;
+
+	so->pending.n = 0;
+	so->tids.n = so->next_tid = 0;
+	table_pass_begin(pass, (Size) (memory_budget() / 2));
+	for (uint32 node = 0; node < end; node++)
+	{
+		bool		full = false;
+
+		if (node % TIDS_AHEAD == 0)
+		{
+			CHECK_FOR_INTERRUPTS();
+			for (uint32 next = node + TIDS_AHEAD; next < Min(node + 2 * TIDS_AHEAD, end); next++)
+				store->prefetch_links(store, next);
+		}
+		if (so->filter != NULL && !hnsw_filter_passes(&so->map, node))
+			continue;
+		(void) hnsw_disk_read_tids(&so->store, node, &so->table_tids);
+		for (Size i = 0; i < so->table_tids.n; i++)
+			if (!tidset_has(&so->tested, &so->table_tids.tids[i]))
+				full |= table_pass_add(pass, &so->table_tids.tids[i]);
+		if (full)
+			table_pass_visit(pass, wanted_distance, scan);
+	}
+	table_pass_visit(pass, wanted_distance, scan);
+	all = table_pass_end(pass);
+	for (size_t i = 0; i < pass->kept.n; i++)
+		add_exact(so, pass->kept.rows[i].dist, &pass->kept.rows[i].tid);
+	if (all)
+		finish(so);
+	else
+		so->margin = pass->last.dist;
 }
 
 /*
@@ -1050,6 +1229,8 @@ fetch_one(IndexScanDesc scan, HnswScan *so)
 		add_exact(so, so->tid_bound, &so->tids.tids[so->next_tid++]);
 		return;
 	}
+	if (so->test != NULL)
+		(void) tidset_add(&so->tested, &so->tids.tids[so->next_tid]);
 	if (fetch_exact(scan, so, &so->tids.tids[so->next_tid++], &dist))
 	{
 		add_exact(so, dist, &so->tids.tids[so->next_tid - 1]);
@@ -1149,6 +1330,8 @@ hnsw_gettuple(IndexScanDesc scan, ScanDirection dir)
 
 			if (bound > so->margin || (so->exact.n > 0 && bound >= so->exact.rows[0].dist))
 				break;
+			if (so->test != NULL && so->test->ntested >= so->next_check && !goes_on_in_order(so))
+				break;
 			fetch_one(scan, so);
 		}
 		if (so->exact.n > 0 && so->exact.rows[0].dist <= Min(so->margin, so->radius))
@@ -1156,6 +1339,7 @@ hnsw_gettuple(IndexScanDesc scan, ScanDirection dir)
 			QueuedRow	row = row_queue_pop(&so->exact);
 
 			so->returned_dist = Max(so->returned_dist, row.dist);
+			so->nreturned++;
 			return return_row(scan, so, &row);
 		}
 
@@ -1177,11 +1361,18 @@ hnsw_gettuple(IndexScanDesc scan, ScanDirection dir)
 				else
 					linear_round(scan, so);
 				break;
+			case SCAN_TABLE:
+				if (so->margin > so->reach)
+					finish(so);
+				else
+					table_round(scan, so);
+				break;
 			case SCAN_LATE:
 				if (so->late.n > 0)
 				{
 					QueuedRow	row = row_queue_pop(&so->late);
 
+					so->nreturned++;
 					return return_row(scan, so, &row);
 				}
 				so->phase = SCAN_DONE;

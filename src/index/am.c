@@ -46,3 +46,9 @@ vecidx_is_our_am(Oid am)
 
 	return routine != NULL && routine->amvalidate == vecidx_validate;
 }
+
+bool
+vecidx_is_our_index(Relation index)
+{
+	return index->rd_indam != NULL && index->rd_indam->amvalidate == vecidx_validate;
+}

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/amapi.h"
+#include "utils/rel.h"
 
 /*
  * A handler's result with everything filled in that does not differ: one
@@ -18,5 +19,8 @@ extern IndexAmRoutine *vecidx_am_routine(void);
 
 /* Whether an access method is one of these. */
 extern bool vecidx_is_our_am(Oid am);
+
+/* Whether an open index is of such an access method. */
+extern bool vecidx_is_our_index(Relation index);
 
 #endif							/* VECIDX_AM_H */

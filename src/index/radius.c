@@ -263,3 +263,14 @@ vecidx_radius(IndexScanDesc scan, Metric metric, double *radius)
 	}
 	return true;
 }
+
+int
+vecidx_radius_keys(const ScanKeyData *keys, int nkeys)
+{
+	int			n = 0;
+
+	for (int i = 0; i < nkeys; i++)
+		n += keys[i].sk_attno == 1 && (keys[i].sk_flags & (SK_SEARCHNULL | SK_SEARCHNOTNULL)) == 0 &&
+			(keys[i].sk_strategy == VECIDX_LESS_STRATEGY || keys[i].sk_strategy == VECIDX_LESS_EQUAL_STRATEGY);
+	return n;
+}

@@ -43,4 +43,7 @@ extern List *vecidx_radius_conditions(PlannerInfo *root, IndexPath *path);
  */
 extern bool vecidx_radius(IndexScanDesc scan, Metric metric, double *radius);
 
+/* How many of a scan's keys are such conditions: each stands for one of the query's, which is in the plan, too. */
+extern int	vecidx_radius_keys(const ScanKeyData *keys, int nkeys);
+
 #endif							/* VECIDX_RADIUS_H */

@@ -26,6 +26,7 @@ struct RowFetch
 	ToastFetch *toast;			/* NULL: the server gets values out of line */
 	Detoasted  *detoasted;		/* is told of that */
 	MemoryContext context;
+	VecidxRowTest *test;		/* NULL: none */
 	AttrNumber	attribute;		/* 0: an expression */
 	IndexInfo  *info;
 	EState	   *estate;
@@ -122,6 +123,12 @@ pin_ahead(RowFetch *fetch, PageSlot *slot, BlockNumber block)
 	heap->xs_cbuf = slot->buffer;
 }
 
+void
+row_fetch_test(RowFetch *fetch, VecidxRowTest *test)
+{
+	fetch->test = test;
+}
+
 RowFetch *
 row_fetch_begin(Relation heap, Relation index, MemoryContext context)
 {
@@ -162,6 +169,8 @@ row_fetch_value(RowFetch *fetch, ItemPointer tid, Snapshot snapshot, Datum *valu
 	else
 		found = table_index_fetch_tuple(fetch->fetch, &where, snapshot, fetch->slot, &call_again, NULL);
 	if (!found)
+		return false;
+	if (fetch->test != NULL && !vecidx_row_test_passes(fetch->test, fetch->slot))
 		return false;
 	if (fetch->attribute != 0)
 		*value = slot_getattr(fetch->slot, fetch->attribute, isnull);

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "index/row_test.h"
 #include "nodes/execnodes.h"
 #include "storage/itemptr.h"
 #include "utils/rel.h"
@@ -38,9 +39,12 @@ extern void row_fetch_detoast(RowFetch *fetch, struct Detoasted *detoasted);
 /* Bring the beginning of a row's page nearer, if the page is remembered. */
 extern void row_fetch_prefetch(RowFetch *fetch, ItemPointer tid);
 
+/* Rows that do not pass a test are as good as none: see below.  The test stays its owner's. */
+extern void row_fetch_test(RowFetch *fetch, VecidxRowTest *test);
+
 /*
  * The indexed value of the row at tid that the snapshot sees; false if it
- * sees none.  The value is good until the next call; what it allocates goes
+ * sees none, or one that does not pass the test.  The value is good until the next call; what it allocates goes
  * to CurrentMemoryContext.
  */
 extern bool row_fetch_value(RowFetch *fetch, ItemPointer tid, Snapshot snapshot, Datum *value, bool *isnull);

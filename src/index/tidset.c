@@ -12,6 +12,13 @@
 /* A cleared set is no larger than this. */
 #define TIDSET_KEEP_RUNS 8192
 
+#define ST_SORT sort_runs
+#define ST_ELEMENT_TYPE TidRun
+#define ST_COMPARE(a, b) ((a)->key < (b)->key ? -1 : (a)->key > (b)->key)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
 static void
 tidset_alloc(TidSet *set, uint32 nruns)
 {
@@ -60,4 +67,21 @@ tidset_grow(TidSet *set)
 		if (old[i].key != 0)
 			*tidset_find(set, old[i].key) = old[i];
 	pfree(old);
+}
+
+uint32
+tidset_sort(TidSet *set)
+{
+	uint32		n = 0;
+
+	for (uint32 i = 0; i <= set->mask; i++)
+		if (set->runs[i].key != 0)
+		{
+			TidRun		run = set->runs[i];
+
+			set->runs[i].key = 0;
+			set->runs[n++] = run;
+		}
+	sort_runs(set->runs, n);
+	return n;
 }

@@ -33,6 +33,12 @@ extern void tidset_init(TidSet *set, MemoryContext context);
 extern void tidset_clear(TidSet *set);
 extern void tidset_grow(TidSet *set);
 
+/*
+ * The runs in the order of the table, from set->runs on; returns how many
+ * there are.  After that the set can only be cleared.
+ */
+extern uint32 tidset_sort(TidSet *set);
+
 static inline Size
 tidset_memory(const TidSet *set)
 {
@@ -44,6 +50,13 @@ tidset_key(const ItemPointerData *tid)
 {
 	return (uint64) ItemPointerGetBlockNumberNoCheck(tid) << 16 |
 		(ItemPointerGetOffsetNumberNoCheck(tid) / 64 + 1);
+}
+
+/* The TID that a run's bit stands for. */
+static inline void
+tidset_tid(const TidRun *run, int bit, ItemPointer tid)
+{
+	ItemPointerSet(tid, (BlockNumber) (run->key >> 16), (OffsetNumber) (((run->key & 0xffff) - 1) * 64 + bit));
 }
 
 /* The run's slot, or the empty one where it would be. */

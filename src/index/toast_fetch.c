@@ -171,7 +171,7 @@ static BlockNumber
 search_leaf(ToastFetch *fetch, Oid value)
 {
 	ScanKeyData key;
-	IndexScanDesc scan = vecidx_index_beginscan(fetch->table, fetch->index, &fetch->snapshot, 1);
+	IndexScanDesc scan = vecidx_index_beginscan(fetch->table, fetch->index, &fetch->snapshot, NULL, 1, 0);
 	BlockNumber leaf = InvalidBlockNumber;
 
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(value));

@@ -394,8 +394,7 @@ change_index(IndexScanDesc scan)
 
 			if (run->key == 0 || (run->bits >> j & 1) == 0)
 				continue;
-			ItemPointerSet(&tid, (BlockNumber) (run->key >> 16),
-						   (OffsetNumber) (((run->key & 0xffff) - 1) * 64 + j));
+			tidset_tid(run, j, &tid);
 			(void) tidset_add(&so->handed, &tid);
 		}
 	memcpy(so->elements, old->elements, ivf_centroid_size(so->ivf->code.spec.elements, so->ivf->dim));

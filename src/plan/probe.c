@@ -367,7 +367,7 @@ scan_nearest(PlannerInfo *root, const Ordered *ordered, Relation table, Relation
 		test = ExecPrepareQual(conditions, estate);
 		econtext->ecxt_scantuple = slot;
 
-		scan = vecidx_index_beginscan(table, index, GetActiveSnapshot(), nkeys, norderbys);
+		scan = vecidx_index_beginscan(table, index, GetActiveSnapshot(), NULL, nkeys, norderbys);
 		for (int goal = LOOK_FIRST; rows < goal; goal *= LOOK_GROWTH)
 		{
 			int			seen = rows;

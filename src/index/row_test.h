@@ -1,0 +1,54 @@
+/*
+ * row_test.h
+ *		What a query does with the rows of a scan: conditions that the index
+ *		does not have, so that the scan can test them itself.
+ *
+ * The executor tests such conditions on each row that a scan returns.  A scan
+ * by distance has to look at a row before it can return it, and can as well see
+ * then whether it is wanted: before it reads the vector, and in time to find
+ * another way through the index if few are.  src/plan makes these tests and
+ * offers them to scans.  See README.md.
+ */
+#ifndef VECIDX_ROW_TEST_H
+#define VECIDX_ROW_TEST_H
+
+#include "postgres.h"
+
+#include "nodes/execnodes.h"
+#include "utils/rel.h"
+
+typedef struct VecidxRowTest
+{
+	PlanState  *node;			/* of the scan */
+	ExprState  *qual;			/* its conditions; NULL: rows are discarded, but the scan cannot tell which */
+	ExprContext *econtext;		/* to test them in */
+	const LimitState *limit;	/* above the scan, or NULL */
+	double		test_ns;		/* about what a test takes */
+
+	/* since the scan began */
+	uint64		ntested;
+	uint64		npassed;
+} VecidxRowTest;
+
+/*
+ * Called with a test before a scan of the index begins, with NULL after.  The
+ * test has to live as long as the scan.
+ */
+extern void vecidx_row_test_offer(VecidxRowTest *test, Relation index);
+
+/* For ambeginscan: what was offered, or NULL. */
+extern VecidxRowTest *vecidx_row_test_take(Relation index);
+
+/* At the beginning of a scan, and again at a rescan. */
+extern void vecidx_row_test_begin(VecidxRowTest *test);
+
+/* Whether a row of the table meets the conditions that the scan can test. */
+extern bool vecidx_row_test_passes(VecidxRowTest *test, TupleTableSlot *slot);
+
+/*
+ * How many further rows, in their order, have to be looked at until the query
+ * is likely to have what it wants; it has got nreturned.
+ */
+extern double vecidx_row_test_need(const VecidxRowTest *test, double nreturned);
+
+#endif							/* VECIDX_ROW_TEST_H */

@@ -17,11 +17,14 @@ our @EXPORT = qw(load_outside oracle_functions every @CONDITIONS @METHODS condit
 our $ROWS = 20000;
 my $DIM = 24;
 
-# access method => [ operator, which tells the planner which index to take; index definition ]
+# access method; operator, which tells the planner which index to take; operator
+# class; options; name.  The first has codes and fetches rows for exact
+# distances, the last has the vectors themselves and need not.
 our @METHODS = (
-	[ 'hnsw', '<=>', 'v vector_cosine_ops' ],
-	[ 'ivfflat', '<->', 'v vector_l2_ops' ],
-	[ 'ivfpq', '<#>', 'v vector_ip_ops' ]);
+	[ 'hnsw', '<=>', 'vector_cosine_ops', "quantizer = 'rabitq4'", 'hnsw' ],
+	[ 'ivfflat', '<->', 'vector_l2_ops', '', 'ivfflat' ],
+	[ 'ivfpq', '<#>', 'vector_ip_ops', '', 'ivfpq' ],
+	[ 'hnsw', '<+>', 'vector_l1_ops', "quantizer = 'none'", 'exact' ]);
 
 # t is a row, q the query: its vector q.v, the topics q.near and q.far
 our @CONDITIONS = (
@@ -72,7 +75,7 @@ our @CONDITIONS = (
 	'EXISTS (SELECT FROM groups g WHERE g.g = t.topic AND g.allowed)', 'NOT EXISTS (SELECT FROM groups g WHERE g.g = t.topic AND g.allowed)', 't.topic IN (SELECT g FROM groups WHERE g > 9)',
 	't.topic IN (SELECT g FROM groups WHERE allowed) AND t.n < 200', 'EXISTS (SELECT FROM groups g WHERE g.g = t.topic AND t.n < g.g * 10)');
 
-# The tables and their three indexes.
+# The tables and their indexes.
 sub load_outside
 {
 	my ($node) = @_;
@@ -118,7 +121,7 @@ sub load_outside
 		CREATE FUNCTION expensive(n int) RETURNS bool IMMUTABLE LANGUAGE plpgsql COST 1000000 AS 'BEGIN RETURN n % 50 = 1; END';
 		CREATE FUNCTION strict_one(n int, b bool) RETURNS bool IMMUTABLE STRICT LANGUAGE plpgsql AS 'BEGIN RETURN n % 20 = 1 OR n % 21 = 0; END';
 		SET max_parallel_maintenance_workers = 0;
-		" . join('', map { "CREATE INDEX idx_$_->[0] ON items USING $_->[0] ($_->[2]);" } @METHODS) . "
+		" . join('', map { "CREATE INDEX idx_$_->[4] ON items USING $_->[0] (v $_->[2])" . ($_->[3] && " WITH ($_->[3])") . ';' } @METHODS) . "
 		ANALYZE;");
 	oracle_functions($node);
 	return;
@@ -229,17 +232,17 @@ sub every
 
 # All of these conditions, by one index.  Options: k (the nearest so many; all
 # rows without), set (SQL before), queries (how many vectors are searched for),
-# from (items t), value (t.v), index (idx_hnsw, or what the method is called),
+# from (items t), value (t.v), index (idx_ and the method's name),
 # plan (a regular expression for another plan), way (strict, merged, relaxed, limited: see
 # outside_check), name.  Gives the mean recall.
 sub conditions_ok
 {
 	my ($node, $method, $conditions, %opt) = @_;
-	my ($am, $op) = @$method;
+	my (undef, $op, undef, undef, $label) = @$method;
 	my $k = $opt{k} // 'NULL';
-	my $name = join ', ', $am, $opt{name} // (), defined $opt{k} ? "$opt{k} nearest" : 'all rows';
+	my $name = join ', ', $label, $opt{name} // (), defined $opt{k} ? "$opt{k} nearest" : 'all rows';
 	my $values = join ',', map { '(' . $_ . ', $cond$' . $conditions->[$_] . '$cond$)' } 0 .. $#$conditions;
-	my $plan = $opt{plan} // 'Index Scan using ' . ($opt{index} // "idx_$am") . ' on ';
+	my $plan = $opt{plan} // 'Index Scan using ' . ($opt{index} // "idx_$label") . ' on ';
 	my $way = $opt{way} // 'strict';
 	my $answer = $node->safe_psql(
 		'postgres', "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off;
@@ -271,7 +274,7 @@ sub conditions_ok
 sub looked_at
 {
 	my ($node, $method, $cond, %opt) = @_;
-	my ($am, $op) = @$method;
+	my (undef, $op) = @$method;
 	my $limit = defined $opt{k} ? "LIMIT $opt{k}" : '';
 
 	return split /\|/, $node->safe_psql(

@@ -35,26 +35,34 @@ $node->safe_psql(
 
 my $turn = 0;
 
-# A table, filled, with the three indexes idx_...  Options: table (items), make (CREATE TABLE, else as the rows), columns (of the indexes behind the vector), value (of
-# the indexes), where (of the indexes), with (options of that of ivfpq), rows (how many), type (vector).
+# All indexes on a table, items_hnsw and so on.  Options: value (v), type (vector), columns (behind the vector), where, fine (codes of ivfpq).
+sub indexes
+{
+	my ($table, %opt) = @_;
+	my $sql = '';
+
+	for my $method (@METHODS)
+	{
+		my ($am, undef, $opclass, $options, $label) = @$method;
+
+		$opclass =~ s/vector/$opt{type}/ if defined $opt{type};
+		$options = 'bits = 8' if $opt{fine} && $am eq 'ivfpq';
+		$sql .= "CREATE INDEX ${table}_$label ON $table USING $am (" . join(', ', ($opt{value} // 'v') . " $opclass", $opt{columns} // ()) . ')'
+		  . ($options && " WITH ($options)") . (defined $opt{where} ? " WHERE $opt{where}" : '') . ';';
+	}
+	return $sql;
+}
+
+# A table, filled, with its indexes.  Options: make (CREATE TABLE, else as the rows), fill (the vector), rows (how many), and those of the indexes.
 sub make_table
 {
 	my (%opt) = @_;
-	my $table = $opt{table} // 'items';
-	my $make = $opt{make} // "CREATE TABLE $table (id int, v vector(24), n int, topic int, note text, body text)";
-	my $type = $opt{type} // 'vector';
-	my $columns = defined $opt{columns} ? ", $opt{columns}" : '';
+	my $make = $opt{make} // 'CREATE TABLE items (id int, v vector(24), n int, topic int, note text, body text)';
 
 	$node->safe_psql(
 		'postgres', "$make;
-		INSERT INTO $table (id, v, n, topic, note, body) SELECT id, " . ($opt{fill} // 'v') . ", n, topic, note, body FROM rows WHERE id <= " . ($opt{rows} // $ROWS) . ";
-		SET max_parallel_maintenance_workers = 0;"
-		  . join('', map {
-			my ($am, undef, $with) = @$_;
-			my ($opclass) = $with =~ /vector(\w+)/;
-			"CREATE INDEX ON $table USING $am (" . ($opt{value} // 'v') . " $type$opclass$columns) " . (defined $opt{with} && $am eq 'ivfpq' ? "WITH ($opt{with})" : '') . (defined $opt{where} ? " WHERE $opt{where}" : '') . ';'
-		  } @METHODS)
-		  . "ANALYZE $table;");
+		INSERT INTO items (id, v, n, topic, note, body) SELECT id, " . ($opt{fill} // 'v') . ", n, topic, note, body FROM rows WHERE id <= " . ($opt{rows} // $ROWS) . ';
+		SET max_parallel_maintenance_workers = 0;' . indexes('items', %opt) . 'ANALYZE items');
 	return;
 }
 
@@ -71,7 +79,7 @@ sub table_ok
 
 		conditions_ok($node, $method, $with{conditions}, %with);
 		my $recall = conditions_ok($node, $method, $with{conditions}, %with, k => 10);
-		cmp_ok($recall, '>=', 0.9, sprintf '%s, %s: recall %.3f', $method->[0], $name, $recall);
+		cmp_ok($recall, '>=', 0.9, sprintf '%s, %s: recall %.3f', $method->[4], $name, $recall);
 	}
 	return;
 }
@@ -81,9 +89,9 @@ sub table_ok
 {
 	# a temporary table belongs to its session: made, filled and searched in one
 	my $make = 'CREATE TEMP TABLE items AS SELECT * FROM rows;
-		CREATE INDEX ON items USING hnsw (v vector_cosine_ops); CREATE INDEX ON items USING ivfflat (v vector_l2_ops); CREATE INDEX ON items USING ivfpq (v vector_ip_ops);
+		' . indexes('items') . '
 		UPDATE items SET n = n + 0 WHERE id % 3 = 0; DELETE FROM items WHERE id % 7 = 0; ANALYZE items;';
-	conditions_ok($node, $METHODS[$_], \@conditions, name => 'temporary table', index => '\S*', set => "$small $make") for 0 .. 2;
+	conditions_ok($node, $METHODS[$_], \@conditions, name => 'temporary table', index => '\S*', set => "$small $make") for 0 .. $#METHODS;
 }
 
 make_table(make => 'CREATE UNLOGGED TABLE items (id int, v vector(24), n int, topic int, note text, body text)');
@@ -123,7 +131,7 @@ make_table(make => 'CREATE TABLE items (id int, v vector(24), n int, topic int, 
 $node->safe_psql(
 	'postgres', 'CREATE TABLE child (more int, id int, v vector(24), n int, topic int, note text, body text);
 	INSERT INTO child SELECT id, id + 10000, v, n, topic, note, body FROM items WHERE id % 3 = 0;
-	CREATE INDEX ON child USING hnsw (v vector_cosine_ops); CREATE INDEX ON child USING ivfflat (v vector_l2_ops); CREATE INDEX ON child USING ivfpq (v vector_ip_ops);
+	' . indexes('child') . '
 	ALTER TABLE child INHERIT items; ANALYZE child');
 table_ok('inheritance', way => 'merged', plan => 'Merge Append', conditions => [ @conditions, "t.tableoid = 'child'::regclass AND t.n < 500" ]);
 $node->safe_psql('postgres', 'DROP TABLE items CASCADE');
@@ -162,7 +170,7 @@ table_ok('vacuumed');
 
 # no two vectors are equal here, so that there is one order only, and codes are finer than needed, so that no row is missed
 $node->safe_psql('postgres', 'DROP TABLE items');
-make_table(make => 'CREATE TABLE items (id int PRIMARY KEY, v vector(24), n int, topic int, note text, body text) WITH (fillfactor = 70)', with => 'bits = 8');
+make_table(make => 'CREATE TABLE items (id int PRIMARY KEY, v vector(24), n int, topic int, note text, body text) WITH (fillfactor = 70)', fine => 1);
 $node->safe_psql('postgres', 'UPDATE items SET n = n + 1 WHERE id % 3 = 0; DELETE FROM items WHERE id % 11 = 5; UPDATE items SET v = v * 1.5 WHERE id % 50 = 7; ANALYZE items');
 
 # Runs a query of rows that come in order by each index and by a sort of the table, and compares.  What stands for the operator is <?>, for a query's vector :q.
@@ -184,13 +192,13 @@ sub fill
 	return $sql;
 }
 
-# By two of the methods in turn, or options: methods, before, after (SQL), set (of the search by the index), small (settings at which rows may be missed, for queries that say nothing of order), query for EXPLAIN.
+# By two of the indexes in turn, or options: methods, before, after (SQL), set (of the search by the index), small (settings at which rows may be missed, for queries that say nothing of order), query for EXPLAIN.
 sub same_ok
 {
 	my ($name, $query, %opt) = @_;
 
 	$turn++;
-	for my $method ($opt{methods} ? @{ $opt{methods} } : map { $METHODS[ ($turn + $_) % 3 ] } 0, 1)
+	for my $method ($opt{methods} ? @{ $opt{methods} } : map { $METHODS[ ($turn + $_) % 4 ] } 0, 1)
 	{
 		my ($before, $sql, $after) = map { fill($method, $_ // '') } ($opt{before}, $query, $opt{after});
 		my $mode = $opt{small} ? "$wide $small" : $wide;
@@ -200,9 +208,9 @@ sub same_ok
 		my ($status, $out, $err) = $node->psql('postgres', "$wide $sorted $one \\echo found:\nRESET ALL; $mode $forced $set $one \\echo plan:\n$explain");
 		my ($truth, $found, $plan) = $out =~ /^(.*?)\n?found:\n?(.*?)\n?plan:\n?(.*)/s;
 
-		is($found, $truth, "$method->[0], $name") or diag($err);
-		die "$method->[0], $name: nothing found" if ($truth // '') !~ /\S/;
-		like($plan, qr/Index Scan using items_\S+ on items/, "$method->[0], $name: by the index") unless $opt{hidden};
+		is($found, $truth, "$method->[4], $name") or diag($err);
+		die "$method->[4], $name: nothing found" if ($truth // '') !~ /\S/;
+		like($plan, qr/Index Scan using items_\S+ on items/, "$method->[4], $name: by the index") unless $opt{hidden};
 	}
 	return;
 }
@@ -292,7 +300,7 @@ $node->safe_psql('postgres', 'CREATE SEQUENCE calls; CREATE FUNCTION counted(n i
 my $all = $node->safe_psql('postgres', 'SELECT count(*) FROM items');
 for my $method (@METHODS)
 {
-	my ($am, $op) = @$method;
+	my ($am, $op) = @$method[ 4, 1 ];
 	my $head = "$wide $forced $small";
 
 	# a volatile function is called for each row that the executor gets, in that order, once
@@ -329,7 +337,7 @@ $node->safe_psql('postgres', "CREATE ROLE tenant LOGIN; GRANT SELECT ON items, g
 	CREATE FUNCTION fails(topic int) RETURNS bool IMMUTABLE COST 0.0001 LANGUAGE plpgsql AS \$\$ BEGIN IF topic <> current_setting('outside.topic')::int THEN RAISE 'row of %', topic; END IF; RETURN true; END \$\$");
 for my $method (@METHODS)
 {
-	my ($am, $op) = @$method;
+	my ($am, $op) = @$method[ 4, 1 ];
 
 	for my $topic ($near, $far)
 	{

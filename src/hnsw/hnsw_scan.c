@@ -148,6 +148,7 @@ typedef struct HnswScan
 	/* passes over all codes */
 	size_t		linear_keep;
 	ScoredNode	linear_last;	/* where the last pass ended */
+	ScoredNode	linear_limit;	/* what is not before it is too far for this pass */
 	bool		linear_started;
 	size_t		most_pooled;
 	bool		pooled;			/* what a pass scored and had no room for is in search.discarded */
@@ -271,8 +272,9 @@ hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int n
 	so->tids.n = so->next_tid = 0;
 	so->linear_started = false;
 	so->unordered_next = 0;
-	if (so->handed.n > 0)
-		nodeset_clear(&so->handed);
+	/* where passes over all codes are likely, each node is looked for there */
+	if (so->handed.n > 0 || so->handed.bits != NULL || so->test != NULL)
+		nodeset_clear_below(&so->handed, so->test != NULL ? hnsw_node_limit(so->hnsw) : PG_UINT64_MAX);
 }
 
 void
@@ -804,31 +806,55 @@ graph_round(HnswScan *so)
 	hand_over_results(so);
 }
 
+/* Room for n more in the pool.  A pass that cannot keep all begins anew next time. */
+static bool
+pool_reserve(HnswScan *so, size_t n)
+{
+	ScoredArray *pool = &so->search.discarded;
+
+	if (so->pooled && pool->n + n > so->most_pooled)
+		so->pooled = false;
+	if (so->pooled)
+		scored_reserve(pool, n);
+	return so->pooled;
+}
+
+/* Leave only as many of the nodes as are to be kept; the others go to the pool. */
+static void
+cut_nearest(HnswScan *so, ScoredArray *nearest)
+{
+	ScoredArray *pool = &so->search.discarded;
+	size_t		keep = so->linear_keep;
+	size_t		rest = nearest->n - keep;
+
+	scored_select(nearest->items, nearest->n, keep - 1);
+	so->linear_limit = nearest->items[keep - 1];
+	if (pool_reserve(so, rest))
+	{
+		memcpy(pool->items + pool->n, nearest->items + keep, sizeof(ScoredNode) * rest);
+		pool->n += rest;
+	}
+	nearest->n = keep;
+}
+
 /*
- * Keep those of n scored nodes that are among the nearest and no round has
- * returned.  The others go to the pool.
+ * Keep those of n scored nodes that may be among the nearest and that no round has
+ * returned: at times twice as many as are wanted.
  */
 static void
 keep_nearest(HnswScan *so, ScoredArray *nearest, const uint32 *nodes, int n, const float *dist)
 {
 	ScoredArray *pool = &so->search.discarded;
+	bool		pooled = pool_reserve(so, n);
 
 	scored_reserve(nearest, n);
-	if (so->pooled)
-	{
-		/* a pass that cannot keep all begins anew next time */
-		if (pool->n + n > so->most_pooled)
-			so->pooled = false;
-		else
-			scored_reserve(pool, n);
-	}
 	for (int i = 0; i < n; i++)
 	{
 		ScoredNode	s = scored_node(dist[i], nodes[i]);
 
-		if (nearest->n >= so->linear_keep && s >= nearest->items[0])
+		if (s >= so->linear_limit)
 		{
-			if (so->pooled && !nodeset_has(&so->handed, nodes[i]))
+			if (pooled && !nodeset_has(&so->handed, nodes[i]))
 				pool->items[pool->n++] = s;
 			continue;
 		}
@@ -836,15 +862,10 @@ keep_nearest(HnswScan *so, ScoredArray *nearest, const uint32 *nodes, int n, con
 			continue;			/* an earlier pass had it */
 		if (nodeset_has(&so->handed, nodes[i]))
 			continue;			/* the graph search had it */
-		if (nearest->n < so->linear_keep)
-		{
-			scored_farthest_push(nearest, s);
-			continue;
-		}
-		if (so->pooled)
-			pool->items[pool->n++] = nearest->items[0];
-		scored_farthest_replace(nearest, s);
+		nearest->items[nearest->n++] = s;
 	}
+	if (nearest->n >= 2 * so->linear_keep)
+		cut_nearest(so, nearest);
 }
 
 /* Records on a code page, which is locked. */
@@ -995,7 +1016,6 @@ take_from_pool(HnswScan *so, ScoredArray *nearest)
 	pool->n -= n;
 	/* the last ones fill the gap */
 	memmove(pool->items, pool->items + Max(n, pool->n), sizeof(ScoredNode) * Min(n, pool->n));
-	scored_farthest_heapify(nearest);
 }
 
 static void
@@ -1048,6 +1068,7 @@ linear_round(IndexScanDesc scan, HnswScan *so)
 		so->most_pooled = most;
 		so->pooled = true;
 		so->search.discarded.n = 0;
+		so->linear_limit = scored_node(get_float4_infinity(), HNSW_INVALID_NODE);
 		/* new pages hold rows that the snapshot cannot see */
 		if (so->filter != NULL)
 			linear_filtered(so, scan->indexRelation, nearest);
@@ -1058,6 +1079,8 @@ linear_round(IndexScanDesc scan, HnswScan *so)
 				linear_page(so, scan->indexRelation, ordinal, nearest);
 			}
 	}
+	if (nearest->n > so->linear_keep)
+		cut_nearest(so, nearest);
 	n = nearest->n;
 	if (n == 0)
 	{
@@ -1067,6 +1090,8 @@ linear_round(IndexScanDesc scan, HnswScan *so)
 	err = hand_over(so, nearest->items, n, false);
 	so->search.nscored += n;
 	so->linear_last = nearest->items[0];
+	for (size_t i = 1; i < n; i++)
+		so->linear_last = Max(so->linear_last, nearest->items[i]);
 	so->linear_started = true;
 	if (n < so->linear_keep)
 		finish(so);				/* that was all */

@@ -297,6 +297,7 @@ typedef struct HnswIndex
 	uint32		adjacencies_per_page;
 	const VecidxFilterLayout *filters;	/* NULL: no filter columns */
 	uint32		filters_per_page;	/* a multiple of 64, or less than 64 and one of 8; 0: no filter columns */
+	HnswFilterPage filter_page; /* the same, and where on it */
 	Divisor		by_code_page;	/* divisors: the same three */
 	Divisor		by_adjacency_page;
 	Divisor		by_filter_page;

@@ -251,6 +251,7 @@ write_filters(BuildState *state, const HnswMetaPageData *sizes, BlockNumber firs
 {
 	HnswMemStore *mem = &state->mem;
 	const VecidxFilterLayout *filters = state->hnsw->filters;
+	HnswFilterPage filter_page = hnsw_filter_page(sizes->nfilters, sizes->filter_bytes);
 	uint32		nnodes = HnswMemCount(mem);
 
 	for (uint32 node = 0, ordinal = 0; filters != NULL && node < nnodes; ordinal++)
@@ -259,10 +260,9 @@ write_filters(BuildState *state, const HnswMetaPageData *sizes, BlockNumber firs
 		Page		page = BufferGetPage(buffer);
 
 		CHECK_FOR_INTERRUPTS();
-		for (uint32 i = 0; i < sizes->filters_per_page && node < nnodes; i++, node++)
-			vecidx_filter_put(filters, (uint8 *) PageGetContents(page), sizes->filters_per_page, i,
-							  HnswMemValues(mem, node));
-		((PageHeader) page)->pd_lower = hnsw_filter_page_end(filters, sizes->filters_per_page);
+		hnsw_filter_page_init(filters, &filter_page, page, ordinal);
+		for (uint32 i = 0; i < filter_page.nodes && node < nnodes; i++, node++)
+			hnsw_filter_page_put(filters, &filter_page, page, i, HnswMemValues(mem, node));
 		finish_page(buffer);
 	}
 }

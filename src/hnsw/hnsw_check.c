@@ -36,7 +36,8 @@
  * Filter values, where there are filter columns
  *	 V1 there is a filter page for each number that the code pages give room
  *		for, in use where it has a USED node;
- *	 V2 with heap: the values of a USED node are those of its rows (index/check.c).
+ *	 V2 the page's summary has the values of each USED node;
+ *	 V3 with heap: the values of a USED node are those of its rows (index/check.c).
  * Extra items
  *	 X1 line pointers and items are well formed, items do not overlap and
  *		leave no gaps;
@@ -54,7 +55,8 @@
  * size; the two walks along pointers (TID chunks, the free list) mark what
  * they meet and stop at what they met before.
  *
- * Memory: two bytes a node and nine a block, and a node's packed filter values.
+ * Memory: two bytes a node and nine a block, a node's packed filter values, and
+ * the summaries of filter pages.
  */
 #include "vecidx.h"
 
@@ -95,6 +97,9 @@ typedef struct HnswCheck
 	const VecidxFilterLayout *filters;	/* NULL: no filter columns */
 	uint8	   *values;			/* by number, packed */
 	uint8	   *value_pages;	/* by ordinal of the filter page: a VALUES_* */
+	HnswFilterPage filter_page;
+	uint8	   *summaries;		/* by the same, of summary_size bytes */
+	Size		summary_size;
 	uint32		limit;			/* nodes are numbered below */
 	int			max_level;
 	uint8	   *nodes;			/* by number */
@@ -346,7 +351,7 @@ note_filter_page(HnswCheck *c, BlockNumber block, Page page, uint32 ordinal)
 	uint32		per_page = c->meta.filters_per_page;
 	uint64		first = (uint64) ordinal * per_page;
 
-	if (((PageHeader) page)->pd_lower != hnsw_filter_page_end(c->filters, per_page))
+	if (((PageHeader) page)->pd_lower != hnsw_filter_page_end(c->filters, &c->filter_page))
 	{
 		vecidx_check_report(c->out, block, -1, "filter page ends at the wrong place");
 		c->value_pages[ordinal] = VALUES_UNKNOWN;
@@ -354,8 +359,9 @@ note_filter_page(HnswCheck *c, BlockNumber block, Page page, uint32 ordinal)
 	}
 	c->value_pages[ordinal] = VALUES_READ;
 	for (uint64 node = first; node < first + per_page && node < c->limit; node++)
-		vecidx_filter_get(c->filters, (const uint8 *) PageGetContents(page), per_page, node - first,
+		vecidx_filter_get(c->filters, hnsw_filter_chunk(&c->filter_page, page), per_page, node - first,
 						  c->values + node * c->filters->packed_size);
+	memcpy(c->summaries + ordinal * c->summary_size, hnsw_filter_summary(page), c->summary_size);
 }
 
 static const char *
@@ -630,11 +636,12 @@ check_upper(HnswCheck *c, uint32 node, const HnswAdjacencyData *adjacency, Block
 	}
 }
 
-/* V1 for a node in use; its values, or NULL if there are none to compare with. */
+/* V1 and V2 for a node in use; its values, or NULL if there are none to compare with. */
 static const uint8 *
 node_values(HnswCheck *c, uint32 node)
 {
 	uint32		ordinal;
+	const uint8 *values;
 
 	if (c->filters == NULL)
 		return NULL;
@@ -648,7 +655,16 @@ node_values(HnswCheck *c, uint32 node)
 		c->value_pages[ordinal] = VALUES_UNKNOWN;
 		return NULL;
 	}
-	return c->values + (Size) node * c->filters->packed_size;
+	values = c->values + (Size) node * c->filters->packed_size;
+	if (c->filter_page.summary_bits > 0 &&
+		!vecidx_summary_has(c->filters, c->summaries + ordinal * c->summary_size, c->filter_page.summary_bits, values))
+	{
+		vecidx_check_report(c->out, vecidx_extent_block(&c->meta.filters, ordinal), node % c->meta.filters_per_page,
+							"summary of the filter page lacks the values of node %u", node);
+		c->value_pages[ordinal] = VALUES_UNKNOWN;
+		return NULL;
+	}
+	return values;
 }
 
 /* X3 along a chain; returns how many TIDs it has. */
@@ -1022,6 +1038,9 @@ check_index(VecidxCheck *out)
 	{
 		c->values = alloc_zero(c->limit, c->filters->packed_size);
 		c->value_pages = alloc_zero(c->meta.filters.npages, sizeof(uint8));
+		c->filter_page = hnsw_filter_page(c->meta.nfilters, c->meta.filter_bytes);
+		c->summary_size = c->filter_page.chunk - MAXALIGN(SizeOfPageHeaderData);
+		c->summaries = alloc_zero(c->meta.filters.npages, Max(c->summary_size, 1));
 	}
 	c->first_item = alloc_zero(out->nblocks, sizeof(uint64));
 	c->extra_bad = alloc_zero(out->nblocks, sizeof(bool));

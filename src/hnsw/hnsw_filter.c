@@ -63,7 +63,7 @@ hnsw_filter_map_begin(HnswFilterMap *map, const VecidxFilter *filter)
 static void
 test_rows(const HnswFilterMap *map, const char *page, uint32 first, uint32 n, uint64 *masks, uint32 shift)
 {
-	const uint8 *chunk = (const uint8 *) page + MAXALIGN(SizeOfPageHeaderData);
+	const uint8 *chunk = hnsw_filter_chunk(&map->store->hnsw->filter_page, (Page) page);
 	uint32		capacity = map->store->hnsw->filters_per_page;
 
 	for (uint32 i = 0; i < n;)
@@ -74,6 +74,18 @@ test_rows(const HnswFilterMap *map, const char *page, uint32 first, uint32 n, ui
 		masks[at / HNSW_FILTER_GROUP] |= vecidx_filter_test(map->filter, chunk, capacity, first + i, rows) << (at % HNSW_FILTER_GROUP);
 		i += rows;
 	}
+}
+
+/*
+ * Whether any of so many nodes of a page may pass, by the page's summary: where
+ * that takes less than to test them.
+ */
+static inline bool
+may_pass(const HnswFilterMap *map, const char *page, uint32 n)
+{
+	uint32		bits = map->store->hnsw->filter_page.summary_bits;
+
+	return bits == 0 || n <= HNSW_FILTER_GROUP || vecidx_filter_may_pass(map->filter, hnsw_filter_summary((Page) page), bits);
 }
 
 /* The same under a lock.  A page that has no values yet has no nodes either. */
@@ -126,7 +138,8 @@ hnsw_filter_range(HnswFilterMap *map, uint32 first, uint32 ngroups, uint64 *mask
 			uint32		words = (shift + rows + HNSW_FILTER_GROUP - 1) / HNSW_FILTER_GROUP;
 
 			memset(seen, 0, sizeof(uint64) * words);
-			test_rows(map, page, row, rows, seen, shift);
+			if (may_pass(map, page, rows))
+				test_rows(map, page, row, rows, seen, shift);
 			pg_read_barrier();
 			if (likely(pagemem_unmoved(slot, &tag)))
 			{

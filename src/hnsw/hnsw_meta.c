@@ -30,7 +30,7 @@ hnsw_meta_problem(const HnswMetaPageData *meta)
 		return "metapage holds impossible sizes";
 	if (meta->nfilters > VECIDX_MAX_FILTERS || meta->filter_bytes > VECIDX_MAX_FILTERS * 16 ||
 		meta->filter_bytes < meta->nfilters ||
-		meta->filters_per_page != hnsw_filters_per_page(meta->nfilters, meta->filter_bytes))
+		meta->filters_per_page != hnsw_filter_page(meta->nfilters, meta->filter_bytes).nodes)
 		return "metapage holds impossible filter columns";
 	if (!vecidx_extents_sound(&meta->codes) || !vecidx_extents_sound(&meta->adjacencies) ||
 		!vecidx_extents_sound(&meta->filters) || (meta->nfilters == 0 && meta->filters.nextents > 0) ||
@@ -188,6 +188,7 @@ load_index(Relation index, const HnswMetaPageData *meta)
 	hnsw->opclass = vecidx_opclass(index);
 	hnsw->filters = vecidx_filter_layout(index, context);
 	hnsw->filters_per_page = meta->filters_per_page;
+	hnsw->filter_page = hnsw_filter_page(meta->nfilters, meta->filter_bytes);
 	if (hnsw->filters != NULL)
 		hnsw->by_filter_page = divisor_of(hnsw->filters_per_page);
 	if (!vecidx_extents_exist(&meta->codes, nblocks) ||
@@ -285,7 +286,7 @@ hnsw_create(Relation index, ForkNumber fork, const HnswParams *params, const flo
 			{
 				meta->nfilters = params->filters->ncolumns;
 				meta->filter_bytes = params->filters->row_bytes;
-				meta->filters_per_page = hnsw_filters_per_page(meta->nfilters, meta->filter_bytes);
+				meta->filters_per_page = hnsw_filter_page(meta->nfilters, meta->filter_bytes).nodes;
 			}
 			meta->codes_per_page = HNSW_CODE_PAGE_BYTES / meta->code_size;
 			meta->adjacencies_per_page = HNSW_ADJACENCY_PAGE_BYTES / meta->adjacency_size;

@@ -11,12 +11,13 @@
 
 #include "index/extent.h"
 #include "index/filter.h"
+#include "index/filter_summary.h"
 #include "index/page.h"
 #include "quant/quantizer.h"
 #include "simd/simd.h"
 #include "storage/itemptr.h"
 
-#define HNSW_VERSION 2
+#define HNSW_VERSION 3
 #define HNSW_META_MAGIC 0x57534E48	/* "HNSW" */
 #define HNSW_META_BLOCK ((BlockNumber) 0)
 
@@ -168,31 +169,88 @@ StaticAssertDecl(offsetof(HnswAdjacencyData, links) == 24, "adjacency header is 
 
 /*
  * Filter pages, where an index has filter columns: page p holds the values of
- * nodes from p * filters_per_page on as one chunk (index/filter.h) at
- * PageGetContents.  pd_lower ends the chunk from the first value on; places of
- * nodes that there are not hold anything.  Values never change while their node is reachable.
+ * nodes from p * filters_per_page on as one chunk (index/filter.h), behind
+ * a summary of them (index/filter_summary.h) at PageGetContents, if that is
+ * worth its bytes.  pd_lower ends the chunk from the first value on; places of
+ * nodes that there are not hold anything.  Values never change while their
+ * node is reachable, and the summary has those of all reachable nodes.
  */
 #define HNSW_FILTER_PAGE_BYTES \
 	(BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - sizeof(VecidxPageOpaqueData))
 
-/* Nodes on a filter page: words of 64, if a word fits; columns of row_bytes bytes in all. */
-static inline uint32
-hnsw_filters_per_page(int ncolumns, uint32 row_bytes)
+/* Where fewer nodes would fit, their values are tested as fast as a summary. */
+#define HNSW_SUMMARY_LEAST_NODES 128
+
+typedef struct HnswFilterPage
 {
-	uint32		n;
+	uint32		nodes;			/* a multiple of 64, or less than 64 and one of 8; 0 without filter columns */
+	uint32		summary_bits;	/* of a column's Bloom filter; 0: no summary */
+	uint32		chunk;			/* where the chunk begins on the page */
+} HnswFilterPage;
+
+static inline uint32
+hnsw_filter_nodes(int ncolumns, uint32 row_bytes, Size bytes)
+{
+	uint32		n = bytes / (8 * row_bytes + ncolumns) * 8;
+
+	return n < 64 ? n : n - n % 64;
+}
+
+/*
+ * How filter pages look with columns of row_bytes bytes in all.  A summary
+ * takes at most a sixteenth of the nodes' places, with as large Bloom filters as that allows.
+ */
+static inline HnswFilterPage
+hnsw_filter_page(int ncolumns, uint32 row_bytes)
+{
+	HnswFilterPage result = {0, 0, MAXALIGN(SizeOfPageHeaderData)};
 
 	if (ncolumns == 0)
-		return 0;
-	n = HNSW_FILTER_PAGE_BYTES / (8 * row_bytes + ncolumns) * 8;
-	return n < 64 ? n : n - n % 64;
+		return result;
+	result.nodes = hnsw_filter_nodes(ncolumns, row_bytes, HNSW_FILTER_PAGE_BYTES);
+	if (result.nodes < HNSW_SUMMARY_LEAST_NODES)
+		return result;
+	for (uint32 bits = vecidx_summary_bits(result.nodes); bits >= VECIDX_SUMMARY_MIN_BITS; bits /= 2)
+	{
+		Size		summary = vecidx_summary_size(ncolumns, bits);
+		uint32		nodes = hnsw_filter_nodes(ncolumns, row_bytes, HNSW_FILTER_PAGE_BYTES - summary);
+
+		if (nodes >= result.nodes - result.nodes / 16)
+		{
+			result.nodes = nodes;
+			result.summary_bits = bits;
+			result.chunk += summary;
+			break;
+		}
+	}
+	return result;
 }
 
 /* Where the chunk of a filter page ends. */
 static inline uint32
-hnsw_filter_page_end(const VecidxFilterLayout *filters, uint32 filters_per_page)
+hnsw_filter_page_end(const VecidxFilterLayout *filters, const HnswFilterPage *page)
 {
-	return MAXALIGN(SizeOfPageHeaderData) + (uint32) vecidx_filter_chunk_size(filters, filters_per_page);
+	return page->chunk + (uint32) vecidx_filter_chunk_size(filters, page->nodes);
 }
+
+static inline uint8 *
+hnsw_filter_chunk(const HnswFilterPage *filter_page, Page page)
+{
+	return (uint8 *) page + filter_page->chunk;
+}
+
+static inline uint8 *
+hnsw_filter_summary(Page page)
+{
+	return (uint8 *) PageGetContents(page);
+}
+
+/* Begin a filter page, which is no filter page yet. */
+extern void hnsw_filter_page_init(const VecidxFilterLayout *filters, const HnswFilterPage *filter_page, Page page, uint32 ordinal);
+
+/* Put a node's values in their place of such a page. */
+extern void hnsw_filter_page_put(const VecidxFilterLayout *filters, const HnswFilterPage *filter_page, Page page, uint32 row,
+								 const uint8 *packed);
 
 /* Links of one upper level. */
 typedef struct HnswUpperLevelData

@@ -35,6 +35,24 @@ locate(HnswDiskStore *store, uint32 node)
 	return place;
 }
 
+void
+hnsw_filter_page_init(const VecidxFilterLayout *filters, const HnswFilterPage *filter_page, Page page, uint32 ordinal)
+{
+	vecidx_page_init(page, VECIDX_PAGE_FILTER, HNSW_VERSION, ordinal);
+	((PageHeader) page)->pd_lower = hnsw_filter_page_end(filters, filter_page);
+	if (filter_page->summary_bits > 0)
+		vecidx_summary_init(filters, hnsw_filter_summary(page), filter_page->summary_bits);
+}
+
+void
+hnsw_filter_page_put(const VecidxFilterLayout *filters, const HnswFilterPage *filter_page, Page page, uint32 row,
+					 const uint8 *packed)
+{
+	vecidx_filter_put(filters, hnsw_filter_chunk(filter_page, page), filter_page->nodes, row, packed);
+	if (filter_page->summary_bits > 0)
+		vecidx_summary_add(filters, hnsw_filter_summary(page), filter_page->summary_bits, packed);
+}
+
 const char *
 hnsw_filter_page_problem(const HnswIndex *hnsw, Page page, uint32 ordinal)
 {
@@ -44,7 +62,7 @@ hnsw_filter_page_problem(const HnswIndex *hnsw, Page page, uint32 ordinal)
 		return problem;
 	if (VecidxPageGetOpaque(page)->ordinal != ordinal)
 		return "page is in another page's place";
-	if (((PageHeader) page)->pd_lower != hnsw_filter_page_end(hnsw->filters, hnsw->filters_per_page))
+	if (((PageHeader) page)->pd_lower != hnsw_filter_page_end(hnsw->filters, &hnsw->filter_page))
 		return "filter page ends at the wrong place";
 	return NULL;
 }
@@ -70,6 +88,7 @@ typedef struct PieceWriter
 {
 	PageChange *change;
 	Buffer		buffer;
+	Size		start;			/* on the page: offsets count from there */
 } PieceWriter;
 
 static void
@@ -77,7 +96,7 @@ write_piece(void *arg, Size offset, const void *bytes, Size n)
 {
 	PieceWriter *writer = arg;
 
-	page_change_write(writer->change, writer->buffer, MAXALIGN(SizeOfPageHeaderData) + offset, bytes, n);
+	page_change_write(writer->change, writer->buffer, writer->start + offset, bytes, n);
 }
 
 void
@@ -94,16 +113,22 @@ hnsw_values_write(HnswDiskStore *store, uint32 node, const uint8 *packed)
 	{
 		Page		page = page_change_register(&change, buffer, true);
 
-		vecidx_page_init(page, VECIDX_PAGE_FILTER, HNSW_VERSION, place.ordinal);
-		((PageHeader) page)->pd_lower = hnsw_filter_page_end(hnsw->filters, hnsw->filters_per_page);
-		vecidx_filter_put(hnsw->filters, (uint8 *) PageGetContents(page), hnsw->filters_per_page, place.row, packed);
+		hnsw_filter_page_init(hnsw->filters, &hnsw->filter_page, page, place.ordinal);
+		hnsw_filter_page_put(hnsw->filters, &hnsw->filter_page, page, place.row, packed);
 	}
 	else
 	{
-		PieceWriter writer = {&change, buffer};
+		Page		page = BufferGetPage(buffer);
+		PieceWriter writer = {&change, buffer, hnsw->filter_page.chunk};
 
-		vecidx_filter_put_pieces(hnsw->filters, (const uint8 *) PageGetContents(BufferGetPage(buffer)),
-								 hnsw->filters_per_page, place.row, packed, write_piece, &writer);
+		vecidx_filter_put_pieces(hnsw->filters, hnsw_filter_chunk(&hnsw->filter_page, page), hnsw->filters_per_page,
+								 place.row, packed, write_piece, &writer);
+		if (hnsw->filter_page.summary_bits > 0)
+		{
+			writer.start = hnsw_filter_summary(page) - (uint8 *) page;
+			vecidx_summary_add_pieces(hnsw->filters, hnsw_filter_summary(page), hnsw->filter_page.summary_bits,
+									  packed, write_piece, &writer);
+		}
 	}
 	page_change_commit(&change);
 	UnlockReleaseBuffer(buffer);
@@ -115,7 +140,7 @@ equal_on_page(const HnswIndex *hnsw, Page page, uint32 row, const uint8 *packed)
 	uint8		present[MAX_PACKED];
 
 	Assert(hnsw->filters->packed_size <= MAX_PACKED);
-	vecidx_filter_get(hnsw->filters, (const uint8 *) PageGetContents(page), hnsw->filters_per_page, row, present);
+	vecidx_filter_get(hnsw->filters, hnsw_filter_chunk(&hnsw->filter_page, page), hnsw->filters_per_page, row, present);
 	return memcmp(present, packed, hnsw->filters->packed_size) == 0;
 }
 

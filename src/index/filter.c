@@ -12,6 +12,7 @@
 
 #include "access/skey.h"
 #include "index/filter.h"
+#include "index/filter_summary.h"
 #include "index/filter_type.h"
 #include "index/opclass.h"
 #include "port/pg_bitutils.h"
@@ -23,6 +24,9 @@
 
 /* So many ranges are tested one after the other, more by a look into a table or a binary search. */
 #define FEW_RANGES 8
+
+/* More than these are not looked for one by one in a page's summary. */
+#define MANY_RANGES 64
 
 /* Codes from low to high, both included. */
 typedef struct FilterRange
@@ -164,22 +168,6 @@ write_code(uint8 *to, int width, uint64 code)
 			break;
 		default:
 			memcpy(to, &code, 8);
-	}
-}
-
-static inline uint64
-read_code(const uint8 *from, int width)
-{
-	switch (width)
-	{
-		case 1:
-			return *from;
-		case 2:
-			return *(const uint16 *) from;
-		case 4:
-			return *(const uint32 *) from;
-		default:
-			return *(const uint64 *) from;
 	}
 }
 
@@ -698,7 +686,7 @@ test_codes(const SimdKernels *simd, const FilterTest *test, const uint8 *codes, 
 	{
 		int			row = pg_rightmost_one_pos64(mask);
 
-		if (in_ranges(test, read_code(codes + (Size) row * width, width)))
+		if (in_ranges(test, vecidx_filter_read_code(codes + (Size) row * width, width)))
 			result |= UINT64CONST(1) << row;
 	}
 	return result;
@@ -733,6 +721,29 @@ vecidx_filter_test(const VecidxFilter *filter, const uint8 *chunk, uint32 capaci
 			mask = test_codes(filter->simd, test, chunk + code_offset(test->column, capacity, first), n, mask & ~nulls);
 	}
 	return mask;
+}
+
+/* Whether the codes that a page has in a column may meet its conditions. */
+static bool
+test_summary(const FilterTest *test, const VecidxFilterLayout *layout, const uint8 *summary, uint32 bits)
+{
+	if (test->must_be_null || test->all_codes)
+		return true;
+	if (test->nranges > MANY_RANGES)
+		return vecidx_summary_may_have(layout, summary, bits, test->number, test->ranges[0].low, test->ranges[test->nranges - 1].high);
+	for (int i = 0; i < test->nranges; i++)
+		if (vecidx_summary_may_have(layout, summary, bits, test->number, test->ranges[i].low, test->ranges[i].high))
+			return true;
+	return false;
+}
+
+bool
+vecidx_filter_may_pass(const VecidxFilter *filter, const uint8 *summary, uint32 bits)
+{
+	for (int i = 0; i < filter->ntests; i++)
+		if (!test_summary(&filter->tests[i], filter->layout, summary, bits))
+			return false;
+	return true;
 }
 
 bool

@@ -87,6 +87,30 @@ extern uint32 vecidx_filter_chunk_capacity(const VecidxFilterLayout *layout, Siz
  */
 extern void vecidx_filter_pack(const VecidxFilterLayout *layout, const Datum *values, const bool *isnull, uint8 *packed);
 
+/* A code of at most 8 bytes, as it lies in a packed row or a chunk. */
+static inline uint64
+vecidx_filter_read_code(const uint8 *from, int width)
+{
+	uint16		two;
+	uint32		four;
+	uint64		eight;
+
+	switch (width)
+	{
+		case 1:
+			return *from;
+		case 2:
+			memcpy(&two, from, sizeof(two));
+			return two;
+		case 4:
+			memcpy(&four, from, sizeof(four));
+			return four;
+		default:
+			memcpy(&eight, from, sizeof(eight));
+			return eight;
+	}
+}
+
 /* Put row i of a chunk in place, and copy it out again. */
 extern void vecidx_filter_put(const VecidxFilterLayout *layout, uint8 *chunk, uint32 capacity, uint32 i, const uint8 *packed);
 extern void vecidx_filter_get(const VecidxFilterLayout *layout, const uint8 *chunk, uint32 capacity, uint32 i, uint8 *packed);
@@ -123,6 +147,12 @@ extern bool vecidx_filter_recheck(const VecidxFilter *filter);
  * written say something, too: the caller knows which rows there are.
  */
 extern uint64 vecidx_filter_test(const VecidxFilter *filter, const uint8 *chunk, uint32 capacity, uint32 first, uint32 n);
+
+/*
+ * Whether any row may pass of those that a summary has (filter_summary.h;
+ * bits are those of its Bloom filters).
+ */
+extern bool vecidx_filter_may_pass(const VecidxFilter *filter, const uint8 *summary, uint32 bits);
 
 /* Whether row i passes. */
 extern bool vecidx_filter_test_row(const VecidxFilter *filter, const uint8 *chunk, uint32 capacity, uint32 i);

@@ -67,12 +67,32 @@ begin_images(PageChange *change)
 	change->nwrites = 0;
 }
 
+/* One more plain write, of a page among the change's, or to the images where there are too many. */
+static void
+note_write(PageChange *change, int page, Size offset, const char *bytes, Size length)
+{
+	PageWrite  *write;
+
+	if (change->nwrites >= PAGE_CHANGE_MAX_WRITES)
+	{
+		begin_images(change);
+		memcpy(GenericXLogRegisterBuffer(change->xlog, change->buffers[page], 0) + offset, bytes, length);
+		return;
+	}
+	write = &change->writes[change->nwrites++];
+	write->page = page;
+	write->offset = offset;
+	write->length = length;
+	write->data = length > PAGE_CHANGE_SMALL_WRITE ? bytes : NULL;
+	if (write->data == NULL)
+		memcpy(write->small, bytes, length);
+}
+
 void
 page_change_write(PageChange *change, Buffer buffer, Size offset, const void *data, Size length)
 {
 	Page		page = BufferGetPage(buffer);
 	const char *bytes = data;
-	PageWrite  *write;
 	int			i;
 
 	Assert(offset + length <= BLCKSZ);
@@ -89,7 +109,16 @@ page_change_write(PageChange *change, Buffer buffer, Size offset, const void *da
 		return;
 	}
 
-	/* bytes that stay as they are need not be logged */
+	/*
+	 * Bytes that stay as they are need not be logged.  But a word that is
+	 * aligned is stored in one piece, by replay as well: who reads it without
+	 * a lock finds the old or the new one.
+	 */
+	if (length == sizeof(uint64) && offset % sizeof(uint64) == 0 && memcmp(page + offset, bytes, length) != 0)
+	{
+		note_write(change, i, offset, bytes, length);
+		return;
+	}
 	while (length > 0 && page[offset + length - 1] == bytes[length - 1])
 		length--;
 	while (length > 0 && page[offset] == *bytes)
@@ -100,19 +129,7 @@ page_change_write(PageChange *change, Buffer buffer, Size offset, const void *da
 	}
 	if (length == 0)
 		return;
-	if (change->nwrites >= PAGE_CHANGE_MAX_WRITES)
-	{
-		begin_images(change);
-		memcpy(GenericXLogRegisterBuffer(change->xlog, buffer, 0) + offset, bytes, length);
-		return;
-	}
-	write = &change->writes[change->nwrites++];
-	write->page = i;
-	write->offset = offset;
-	write->length = length;
-	write->data = length > PAGE_CHANGE_SMALL_WRITE ? bytes : NULL;
-	if (write->data == NULL)
-		memcpy(write->small, bytes, length);
+	note_write(change, i, offset, bytes, length);
 }
 
 Page

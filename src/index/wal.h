@@ -65,7 +65,8 @@ extern void page_change_begin(PageChange *change, Relation index, bool building)
  * PAGE_CHANGE_SMALL_WRITE bytes must stay as they are until the commit.  The
  * page itself changes at the commit (at once while building).  No byte is
  * written twice in a change, and none between pd_lower and pd_upper as they
- * will be.
+ * will be.  An aligned word of 8 bytes changes in one piece, for readers without
+ * a lock, here and when it is replayed.
  */
 extern void page_change_write(PageChange *change, Buffer buffer, Size offset, const void *data, Size length);
 

@@ -322,6 +322,20 @@ sub filter_values
 	return ("block $block: all values inverted", 1);
 }
 
+# The summary of a filter page is as if the page had no values, and scans would pass it by.
+sub filter_summary
+{
+	my $file = shift;
+	my @blocks = blocks_of($file, 'filter');
+	return bit_flip($file) unless @blocks;
+	my $block = pick(@blocks);
+	my $ncolumns = unpack('v', substr($$file, 24 + 48, 2));
+
+	# the least code of each column, and the greatest
+	substr($$file, $block * $BLOCK + 24, 16 * $ncolumns) = ("\xFF" x 8 . "\0" x 8) x $ncolumns;
+	return ("block $block: a summary of nothing", 1);
+}
+
 # A filter page that has values is as if it had none yet, or leads elsewhere.
 sub filter_page_lost
 {
@@ -487,7 +501,7 @@ my @MUTATIONS = (
 	\&random_bytes, \&random_page, \&bit_flip, \&zeroed_page, \&swapped_pages, \&copied_page,
 	\&wrong_links, \&impossible_link, \&adjacency_header, \&ring, \&ring, \&item_bytes, \&line_pointer,
 	\&page_header, \&special_area, \&meta_field, \&meta_field, \&truncated_file,
-	\&wrong_links, \&adjacency_header, \&pointer_home, \&filter_values, \&filter_page_lost);
+	\&wrong_links, \&adjacency_header, \&pointer_home, \&filter_values, \&filter_summary, \&filter_page_lost);
 
 # ---- The server and its tables ----
 

@@ -21,6 +21,7 @@ import multiprocessing
 import statistics
 import time
 
+import binary
 import data
 import results
 import server
@@ -33,8 +34,8 @@ from server import np
 
 # Classes of tenants: name and the least number of rows, as a part of the table (below 1) or as it is; the next larger class bounds it.
 CLASSES = [("large", 0.01), ("middle", 0.001), ("small", 100), ("tiny", 2), ("one row", 1), ("none", 0)]
-WAYS = {"index": FORCED["vector index"]["settings"], "planner": {}}
-LEAST = 5               # queries of a class, however long they take
+WAYS = {"planner": {}, "index": FORCED["vector index"]["settings"]}
+LEAST = 3               # queries of a class, however long they take
 BURST = 50              # rows of a tenant that come together, with --order bursts
 
 
@@ -115,15 +116,14 @@ class TenantTarget(FilterTarget):
         self.tenant_type = self.reloptions.pop("tenant", "integer")
         if self.tenant_type not in ("integer", "text", "uuid"):
             raise RuntimeError(f"--targets {text}: tenant=integer, text or uuid")
-        self.settings["plan_cache_mode"] = args.plan_cache_mode
         self.out.update(tenant=self.tenant_type, classes=[])
 
 
 class Session:
     """A connection that asks for one tenant after the other."""
 
-    def __init__(self, target, settings, vectors, tenants):
-        self.target, self.vectors, self.tenants = target, vectors, tenants
+    def __init__(self, target, settings, tenants):
+        self.target, self.tenants = target, tenants
         self.conn = target.connect()
         self.cur = self.conn.cursor()
         self.cur.execute(f"SELECT '[1]'::vector {target.operator} '[1]'")       # loads the library
@@ -131,6 +131,7 @@ class Session:
             self.cur.execute(f"SET {name} = %s", (value,))
         self.cur.execute(f"PREPARE search ({target.args.type}, {target.tenant_type}) AS SELECT b.id FROM base b WHERE b.tenant = $2 "
                          f"ORDER BY b.v {target.operator} $1 LIMIT {target.args.k}")
+        self.statement = binary.Statement(self.conn, "search")
         self.pid = self.conn.info.backend_pid
 
     def __enter__(self):
@@ -140,11 +141,10 @@ class Session:
         self.conn.close()
 
     def search(self, tenant, query):
-        self.cur.execute("EXECUTE search (%s, %s)", (self.vectors[query], self.tenants.value(self.target.tenant_type, tenant)))
-        return [row[0] for row in self.cur.fetchall()]
+        return self.statement.execute(self.target.wire[query], [self.tenants.value(self.target.tenant_type, tenant)])
 
     def plan(self, tenant, query):
-        self.cur.execute("EXPLAIN (FORMAT JSON) EXECUTE search (%s, %s)", (self.vectors[query], self.tenants.value(self.target.tenant_type, tenant)))
+        self.cur.execute("EXPLAIN (FORMAT JSON) EXECUTE search (%s, %s)", (str(self.target.vectors[query].tolist()), self.tenants.value(self.target.tenant_type, tenant)))
         plan = self.cur.fetchone()[0][0]["Plan"]
         return "nothing" if all(p.get("Relation Name") is None for p in nodes(plan)) else plan_name(plan)
 
@@ -176,8 +176,11 @@ def run(session, classes, args, owner):
     took, spent, found = (collections.defaultdict(kind) for kind in (list, float, dict))
     patience = args.patience / len(classes)
     for name, class_ in classes.items():
+        begin = time.perf_counter()
         for tenant, query in class_.asked[:3]:
             session.search(tenant, query)
+            if time.perf_counter() - begin > patience / 10:
+                break
     cpu = cluster.session_cpu_seconds(session.pid) if cluster else None
     for name, i in in_turn({name: class_.asked for name, class_ in classes.items()}):
         if sum(took[name]) > patience and len(took[name]) >= LEAST:
@@ -201,14 +204,17 @@ def run(session, classes, args, owner):
     return points
 
 
-def try_settings(args, target, classes, vectors, tenants):
+def try_settings(args, target, classes, tenants):
     """{class: its best point}, which says by what way and settings."""
     best, points = {}, {name: [] for name in classes}
     for way, forced in WAYS.items():
+        hopeful = dict(classes)
         for ladder in target.ladders():
-            left = dict(classes)
+            left = dict(hopeful)
             for settings in ladder:
-                with Session(target, {**forced, **settings}, vectors, tenants) as session:
+                if not left:
+                    break
+                with Session(target, {**forced, **settings}, tenants) as session:
                     now = run(session, left, args, tenants.owner)
                 for name, point in now.items():
                     point.update(way=way, settings=settings)
@@ -219,19 +225,19 @@ def try_settings(args, target, classes, vectors, tenants):
                         f"p50 {point['p50_ms']:.2f}, p99 {point['p99_ms']:.2f} ms" + (f", {point['cpu_us']:.0f} us" if "cpu_us" in point else ""))
                     if target.extension != "vecidx" and (fit(point, args.recall) or (fit(best[name], args.recall) and cost(point) > 2 * cost(best[name]))):
                         del left[name]
-                if not left:
-                    break
+                        if way == "index" and fit(best[name], args.recall) and cost(point) > 10 * cost(best[name]):
+                            del hopeful[name]
     return best, points
 
 
-def client(target, classes, best, vectors, tenants, number, seconds, barrier, answer):
+def client(target, classes, best, tenants, number, seconds, barrier, answer):
     """One of several: a connection for each setting, the queries in turn, beginning at another one than the other clients."""
     try:
         sessions = {}
         for name in classes:
             key = best[name]["way"], settings_text(best[name]["settings"])
             if key not in sessions:
-                sessions[key] = Session(target, {**WAYS[best[name]["way"]], **best[name]["settings"]}, vectors, tenants)
+                sessions[key] = Session(target, {**WAYS[best[name]["way"]], **best[name]["settings"]}, tenants)
             sessions[name] = sessions[key]
         turns = list(in_turn({name: class_.asked for name, class_ in classes.items()}))
         for name, i in turns[:3 * len(classes)]:
@@ -252,11 +258,11 @@ def client(target, classes, best, vectors, tenants, number, seconds, barrier, an
         answer.put((f"{type(failure).__name__}: {failure}", {}, 0))
 
 
-def clients(target, classes, best, vectors, tenants, count, seconds):
+def clients(target, classes, best, tenants, count, seconds):
     """So many processes at once, each class by its best way; queries a second of all, latencies of each class."""
     fork = multiprocessing.get_context("fork")
     barrier, answer = fork.Barrier(count), fork.Queue()
-    workers = [fork.Process(target=client, args=(target, classes, best, vectors, tenants, number, seconds, barrier, answer)) for number in range(count)]
+    workers = [fork.Process(target=client, args=(target, classes, best, tenants, number, seconds, barrier, answer)) for number in range(count)]
     for worker in workers:
         worker.start()
     answers = [answer.get() for _ in workers]
@@ -272,20 +278,20 @@ def clients(target, classes, best, vectors, tenants, count, seconds):
     return out
 
 
-def walk(target, settings, vectors, tenants, args):
+def walk(target, settings, tenants, args):
     """One backend through all tenants, one after the other; its memory after the first tenth and at the end."""
     order = np.random.default_rng(7).permutation(tenants.count)
     began, first, asked = time.perf_counter(), None, 0
-    with Session(target, {**WAYS["index"], **settings}, vectors, tenants) as session:
+    with Session(target, {**WAYS["index"], **settings}, tenants) as session:
         for tenant in order:
-            session.search(int(tenant), asked % len(vectors))
+            session.search(int(tenant), asked % len(target.vectors))
             asked += 1
             if asked == len(order) // 10:
                 first = session.memory()
-            if time.perf_counter() - began > args.patience and first is not None:
+            if time.perf_counter() - began > args.patience:
                 break
         out = {"tenants": asked, "seconds": time.perf_counter() - began, "kib_after_a_tenth": first, "kib": session.memory()}
-    say(f"{target.label}: {asked} tenants one after the other in {out['seconds']:.1f} s, memory {first} KiB after a tenth, {out['kib']} KiB at the end")
+    say(f"{target.label}: {asked} tenants one after the other in {out['seconds']:.1f} s, memory {first} KiB after a tenth of all, {out['kib']} KiB at the end")
     return out
 
 
@@ -303,17 +309,17 @@ def measure(args, srv, result):
         for name, members in tenants.classes().items():
             classes[name] = Class(name, members, tenants, base, queries, args)
             progress.step()
-    vectors = ["[" + ",".join(map(repr, row.tolist())) + "]" for row in queries]
     best = {}
     for t in targets:
         columns = {"tenant": tenants.column(t.tenant_type)}
+        t.vectors, t.wire = queries, [binary.wire(q, data.TYPES[args.type]) for q in queries]
         t.load(base, queries, columns)
         t.out["build"] = t.build("base", len(base), args.workers[-1])
         t.add_btrees()
-        best[t], points = try_settings(args, t, classes, vectors, tenants)
+        best[t], points = try_settings(args, t, classes, tenants)
         t.out["classes"] = [{**class_.out(), "best": best[t][name], "points": points[name]} for name, class_ in classes.items()]
         if t.extension == "vecidx" or args.walk_all:
-            t.out["walk"] = walk(t, t.ladders()[-1][-1], vectors, tenants, args)
+            t.out["walk"] = walk(t, t.ladders()[-1][-1], tenants, args)
         if args.inserts:
             t.prepare_writes(base, args.inserts, columns)
             t.out["inserts"] = t.timed_writes("inserts", "INSERT INTO grow SELECT * FROM more WHERE id = (SELECT nextval('next_row')::integer);\n", args.inserts)
@@ -323,7 +329,7 @@ def measure(args, srv, result):
         rounds = {t: [] for t in targets}
         for _ in range(args.rounds):
             for t in targets:
-                rounds[t].append(clients(t, classes, best[t], vectors, tenants, count, args.seconds))
+                rounds[t].append(clients(t, classes, best[t], tenants, count, args.seconds))
         for t in targets:
             median = sorted(rounds[t], key=lambda r: r["qps"])[len(rounds[t]) // 2]
             t.out.setdefault("clients", []).append({**median, "qps": statistics.median(r["qps"] for r in rounds[t])})

@@ -173,8 +173,8 @@ for my $target (@{ $r->{targets} })
 	{
 		my $best = $class->{best};
 		ok($best->{recall} >= 0.95 && $best->{short} == 0 && $best->{queries} == 12, "$name, $class->{title}: recall and rows") or diag(encode_json($best));
-		is(join(' ', map { $_->{way} } @{ $class->{points} }), 'index planner', "$name, $class->{title}: ways");
-		is(join(' ', keys %{ $class->{points}[0]{plans} }), 'vector index', "$name, $class->{title}: the vector index forced");
+		is(join(' ', map { $_->{way} } @{ $class->{points} }), 'planner index', "$name, $class->{title}: ways");
+		is(join(' ', keys %{ $class->{points}[1]{plans} }), 'vector index', "$name, $class->{title}: the vector index forced");
 		rate_ok($_, 'qps', "$name, $class->{title}, $_->{way}") for @{ $class->{points} };
 	}
 	is(join(' ', map { $_->{clients} } @{ $target->{clients} }), '1 2', "$name: clients");

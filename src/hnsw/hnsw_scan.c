@@ -597,6 +597,8 @@ prepare_filter(IndexScanDesc scan, HnswScan *so)
 	so->filter = NULL;
 	so->search.filter = NULL;
 	so->recheck = false;
+	if (so->test != NULL)
+		so->test->recheck = false;
 	filter = vecidx_filter_prepare(so->filter_memory, so->hnsw->filters, scan->keyData, scan->numberOfKeys, so->context, &never);
 	if (filter == NULL)
 		return true;
@@ -605,6 +607,8 @@ prepare_filter(IndexScanDesc scan, HnswScan *so)
 	if (never)
 		return false;
 	so->recheck = vecidx_filter_recheck(filter);
+	if (so->test != NULL)
+		so->test->recheck = so->recheck;
 	hnsw_filter_map_begin(&so->map, filter);
 	so->search.filter = &so->map;
 	return true;

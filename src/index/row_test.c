@@ -36,6 +36,7 @@ void
 vecidx_row_test_begin(VecidxRowTest *test)
 {
 	test->ntested = test->npassed = 0;
+	test->recheck = true;
 }
 
 bool
@@ -44,16 +45,21 @@ vecidx_row_test_passes(VecidxRowTest *test, TupleTableSlot *slot)
 	test->ntested++;
 	if (test->qual != NULL)
 	{
+		bool		indexed;
 		bool		passes;
 
 		ResetExprContext(test->econtext);
 		test->econtext->ecxt_scantuple = slot;
-		passes = ExecQual(test->qual, test->econtext);
+		indexed = !test->recheck || test->index_qual == NULL || ExecQual(test->index_qual, test->econtext);
+		passes = indexed && ExecQual(test->qual, test->econtext);
 		test->econtext->ecxt_scantuple = NULL;
 		if (!passes)
 		{
 			/* as if the executor had seen it */
-			InstrCountFiltered1(test->node, 1);
+			if (indexed)
+				InstrCountFiltered1(test->node, 1);
+			else
+				InstrCountFiltered2(test->node, 1);
 			return false;
 		}
 	}

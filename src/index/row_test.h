@@ -21,9 +21,18 @@ typedef struct VecidxRowTest
 {
 	PlanState  *node;			/* of the scan */
 	ExprState  *qual;			/* its conditions; NULL: rows are discarded, but the scan cannot tell which */
+	ExprState  *index_qual;		/* the index's own conditions; NULL: none */
 	ExprContext *econtext;		/* to test them in */
 	const LimitState *limit;	/* above the scan, or NULL */
 	double		test_ns;		/* about what a test takes */
+
+	/*
+	 * Whether the scan comes to rows that do not meet the index's own
+	 * conditions.  Those are tested first then, as the executor does: a function
+	 * in `qual` may be one that must not see rows kept from the user by them.
+	 * For the access method to say after vecidx_row_test_begin(), which takes it for so.
+	 */
+	bool		recheck;
 
 	/* since the scan began */
 	uint64		ntested;

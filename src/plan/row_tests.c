@@ -57,6 +57,20 @@ forget_waiting(void *arg)
 		}
 }
 
+/*
+ * Whether conditions have a subquery that runs for each row.  It may call
+ * volatile functions, which contain_volatile_functions() does not see in a plan.
+ */
+static bool
+has_subquery(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SubPlan) && !castNode(SubPlan, node)->useHashTable)
+		return true;
+	return expression_tree_walker(node, has_subquery, context);
+}
+
 /* In the query's memory context. */
 static VecidxRowTest *
 make_test(IndexScanState *node, const LimitState *limit)
@@ -67,11 +81,12 @@ make_test(IndexScanState *node, const LimitState *limit)
 
 	test->node = &node->ss.ps;
 	test->limit = limit;
-	if (qual == NIL || contain_volatile_functions((Node *) qual))
+	if (qual == NIL || contain_volatile_functions((Node *) qual) || has_subquery((Node *) qual, NULL))
 		return test;
 	cost_qual_eval(&cost, qual, NULL);
 	test->test_ns = TEST_NS + NS_PER_COST * cost.per_tuple;
 	test->qual = node->ss.ps.qual;
+	test->index_qual = node->indexqualorig;
 	test->econtext = CreateExprContext(node->ss.ps.state);
 	return test;
 }

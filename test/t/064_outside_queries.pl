@@ -306,6 +306,8 @@ for my $method (@METHODS)
 	# a volatile function is called for each row that the executor gets, in that order, once
 	is($node->safe_psql('postgres', "$head SELECT setval('calls', 1, false); SELECT count(*) > 0 FROM (SELECT id FROM items t WHERE counted(t.n) ORDER BY t.v $op '$vector' OFFSET 0) s; SELECT nextval('calls') - 1 - (SELECT count(*) FROM items)"),
 		"1\nt\n0", "$am: a volatile function is called once for each row");
+	is($node->safe_psql('postgres', "$head SELECT setval('calls', 1, false); SELECT count(*) > 0 FROM (SELECT id FROM items t WHERE (SELECT counted(t.n) OFFSET 0) ORDER BY t.v $op '$vector' OFFSET 0) s; SELECT nextval('calls') - 1 - (SELECT count(*) FROM items)"),
+		"1\nt\n0", "$am: and so it is within a subquery");
 	my (undef, $first, $calls) = split /\n/, $node->safe_psql('postgres', "$head SELECT setval('calls', 1, false);
 		SELECT string_agg((n < 1000)::text, ',') FROM (SELECT n FROM items t ORDER BY t.v $op '$vector' LIMIT 200) s;
 		DO \$\$ DECLARE i int; BEGIN SELECT id INTO i FROM items t WHERE counted(t.n) ORDER BY t.v $op '$vector' LIMIT 1; END \$\$; SELECT nextval('calls') - 1");
@@ -359,6 +361,26 @@ for my $method (@METHODS)
 	}
 }
 $node->safe_psql('postgres', 'ALTER TABLE items DISABLE ROW LEVEL SECURITY');
+
+# Nor is it where the index has the policy's column, but cannot tell all of its values apart.
+$node->safe_psql('postgres', "CREATE TABLE secrets AS SELECT id, v, n, ('00000000-0000-0000-0000-00000000000' || topic)::uuid AS owner, topic FROM items;"
+	. indexes('secrets', columns => 'owner') . "ANALYZE secrets; GRANT SELECT ON secrets TO tenant; ALTER TABLE secrets ENABLE ROW LEVEL SECURITY;
+	CREATE POLICY own ON secrets USING (owner = ('00000000-0000-0000-0000-00000000000' || current_setting('outside.topic'))::uuid)");
+for my $method (@METHODS)
+{
+	my ($am, $op) = @$method[ 4, 1 ];
+
+	for my $end ('LIMIT 10', '')
+	{
+		my $query = "SELECT t.id FROM secrets t WHERE leak(t.topic, t.n) AND fails(t.topic) ORDER BY t.v $op '$vector' $end";
+		my ($status, $out, $err) = $node->psql('postgres', "SET ROLE tenant; SET outside.topic = $far; $wide $forced $small EXPLAIN (COSTS OFF) $query; $query");
+		my @seen = $err =~ /seen (\d+)/g;
+
+		is($status, 0, "$am, policy in the index, $end: no error") or diag(substr $err, -500);
+		is(scalar(grep { $_ != $far } @seen), 0, "$am, policy in the index, $end: " . @seen . ' rows seen, none of others');
+		like($out, qr/Index Cond: \(owner = .*^\d+$/ms, "$am, policy in the index, $end: by the index, rows");
+	}
+}
 
 # ---- a standby ----
 

@@ -65,8 +65,11 @@ test_rows(const HnswFilterMap *map, const char *page, uint32 first, uint32 n, ui
 {
 	const uint8 *chunk = hnsw_filter_chunk(&map->store->hnsw->filter_page, (Page) page);
 	uint32		capacity = map->store->hnsw->filters_per_page;
+	uint32		whole = shift % HNSW_FILTER_GROUP == 0 ? n / HNSW_FILTER_GROUP : 0;
 
-	for (uint32 i = 0; i < n;)
+	if (whole > 0)
+		vecidx_filter_test_groups(map->filter, chunk, capacity, first, whole, masks + shift / HNSW_FILTER_GROUP);
+	for (uint32 i = whole * HNSW_FILTER_GROUP; i < n;)
 	{
 		uint32		at = shift + i;
 		uint32		rows = Min(n - i, HNSW_FILTER_GROUP - at % HNSW_FILTER_GROUP);

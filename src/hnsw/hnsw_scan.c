@@ -724,6 +724,13 @@ passing_ns(const HnswScan *so)
 	return size / 8.0 + (size > TOAST_TUPLE_TARGET ? DETOAST_NS : 0);
 }
 
+/* Of what a scan may use. */
+static Size
+table_pass_memory(void)
+{
+	return (Size) Min(memory_budget() / 2, (double) MaxAllocHugeSize);
+}
+
 /*
  * Whether a pass over the table is quicker than what it takes otherwise to see
  * as many rows as the query is likely to need.
@@ -740,6 +747,8 @@ table_pays(HnswScan *so, double need, double other_ns)
 		return false;
 	if (so->filter != NULL)
 		rows *= hnsw_filter_rate(&so->map);
+	/* a pass has no more of them than it can keep */
+	need = Min(need, table_pass_most(table_pass_memory()) / rate);
 	return rows * (TABLE_PASS_ROW_NS + test->test_ns + rate * passing_ns(so)) <
 		other_ns + Min(need, rows) * (FETCH_NS + test->test_ns + rate * passing_ns(so));
 }
@@ -1187,7 +1196,7 @@ table_round(IndexScanDesc scan, HnswScan *so)
 
 	so->pending.n = 0;
 	so->tids.n = so->next_tid = 0;
-	table_pass_begin(pass, (Size) (memory_budget() / 2));
+	table_pass_begin(pass, table_pass_memory());
 	for (uint32 node = 0; node < end; node++)
 	{
 		bool		full = false;

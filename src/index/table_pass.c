@@ -36,11 +36,17 @@ table_pass_begin(TablePass *pass, Size memory)
 	pass->memory = memory;
 }
 
-/* Rows that are kept; the queue grows to twice as many before it is cut. */
+size_t
+table_pass_most(Size memory)
+{
+	/* the queue grows to twice as many before it is cut */
+	return Max((size_t) LEAST_KEPT, memory / (2 * sizeof(QueuedRow)));
+}
+
 static inline size_t
 most_kept(const TablePass *pass)
 {
-	return Max((size_t) LEAST_KEPT, pass->memory / (2 * sizeof(QueuedRow)));
+	return table_pass_most(pass->memory);
 }
 
 /* Leave the nearest only; returns the farthest of them. */

@@ -21,6 +21,9 @@
 /* About how many nanoseconds a row takes that does not pass, its conditions apart. */
 #define TABLE_PASS_ROW_NS 110
 
+/* A portion of TIDs has so many runs at least. */
+#define TABLE_PASS_LEAST_RUNS 256
+
 typedef struct TablePass
 {
 	TidSet		tids;			/* to be visited */
@@ -39,6 +42,9 @@ extern void table_pass_init(TablePass *pass, MemoryContext context);
 /* Forget all passes. */
 extern void table_pass_reset(TablePass *pass);
 
+/* Rows that a pass keeps with so many bytes. */
+extern size_t table_pass_most(Size memory);
+
 /* Begin the first pass, or the next. */
 extern void table_pass_begin(TablePass *pass, Size memory);
 
@@ -47,7 +53,8 @@ static inline bool
 table_pass_add(TablePass *pass, const ItemPointerData *tid)
 {
 	(void) tidset_add(&pass->tids, tid);
-	return tidset_memory(&pass->tids) > pass->memory;
+	/* the set is a quarter full or more */
+	return pass->tids.nruns >= TABLE_PASS_LEAST_RUNS && pass->tids.nruns >= pass->memory / (4 * sizeof(TidRun));
 }
 
 /* Visit the rows that were added, in the order of the table. */

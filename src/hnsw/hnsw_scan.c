@@ -89,8 +89,8 @@
 /* No search of the graph is wider. */
 #define MOST_EF (1 << 20)
 
-/* Nodes whose TIDs are asked for ahead, in a pass over the table. */
-#define TIDS_AHEAD 16
+/* Records that an adjacency page has at most. */
+#define MAX_ADJACENCIES ((int) (HNSW_ADJACENCY_PAGE_BYTES / HNSW_ADJACENCY_SIZE(HNSW_MIN_M)))
 
 /* How far coarse estimates alone widen a search, in multiples of ef_search. */
 #define COARSE_WIDENING 16
@@ -1185,35 +1185,76 @@ wanted_distance(void *arg, ItemPointer tid, double *dist)
 	return fetch_exact(scan, so, tid, dist) && *dist <= so->radius;
 }
 
+/* TIDs of a node for a pass over the table; true if it is time to visit those that came together. */
+static bool
+add_tids(HnswScan *so, const ItemPointerData *tids, Size n)
+{
+	bool		full = false;
+
+	for (Size i = 0; i < n; i++)
+		if (ItemPointerIsValid(&tids[i]) && !tidset_has(&so->tested, &tids[i]))
+			full |= table_pass_add(&so->table, &tids[i]);
+	return full;
+}
+
+/* The same of the nodes of an adjacency page. */
+static bool
+add_page_tids(HnswScan *so, uint32 ordinal)
+{
+	const HnswIndex *hnsw = so->hnsw;
+	uint32		first = ordinal * hnsw->adjacencies_per_page;
+	ItemPointerData own[MAX_ADJACENCIES][2];
+	bool		more[MAX_ADJACENCIES];
+	bool		full = false;
+	Buffer		buffer;
+	int			n;
+
+	if (!hnsw_disk_adjacency_page(&so->store, ordinal, BUFFER_LOCK_SHARE, &buffer))
+		return false;
+	n = Min(hnsw_page_adjacencies(hnsw, BufferGetPage(buffer)), MAX_ADJACENCIES);
+	memset(own, 0, sizeof(own[0]) * n);
+	for (int i = 0; i < n; i++)
+	{
+		HnswAdjacency adjacency = HnswPageGetAdjacency(BufferGetPage(buffer), hnsw, i);
+
+		more[i] = adjacency->state == HNSW_NODE_USED && ItemPointerIsValid(&adjacency->more);
+		if (adjacency->state == HNSW_NODE_USED && !more[i])
+			for (int j = 0; j < HnswOwnTids(adjacency); j++)
+				own[i][j] = *HnswOwnTid(adjacency, j);
+	}
+	UnlockReleaseBuffer(buffer);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (so->filter != NULL && !hnsw_filter_passes(&so->map, first + i))
+			continue;
+		if (more[i])
+		{
+			(void) hnsw_disk_read_tids(&so->store, first + i, &so->table_tids);
+			full |= add_tids(so, so->table_tids.tids, so->table_tids.n);
+		}
+		else
+			full |= add_tids(so, own[i], 2);
+	}
+	return full;
+}
+
 /* A pass over all rows that were not fetched yet. */
 static void
 table_round(IndexScanDesc scan, HnswScan *so)
 {
-	HnswStore  *store = &so->store.store;
 	TablePass  *pass = &so->table;
-	uint32		end = node_end(so, scan->indexRelation);
+	uint32		npages = so->hnsw->adjacency_memory.n;
 	bool		all;
 
 	so->pending.n = 0;
 	so->tids.n = so->next_tid = 0;
 	table_pass_begin(pass, table_pass_memory());
-	for (uint32 node = 0; node < end; node++)
+	/* new pages hold rows that the snapshot cannot see */
+	for (uint32 ordinal = 0; ordinal < npages; ordinal++)
 	{
-		bool		full = false;
-
-		if (node % TIDS_AHEAD == 0)
-		{
-			CHECK_FOR_INTERRUPTS();
-			for (uint32 next = node + TIDS_AHEAD; next < Min(node + 2 * TIDS_AHEAD, end); next++)
-				store->prefetch_links(store, next);
-		}
-		if (so->filter != NULL && !hnsw_filter_passes(&so->map, node))
-			continue;
-		(void) hnsw_disk_read_tids(&so->store, node, &so->table_tids);
-		for (Size i = 0; i < so->table_tids.n; i++)
-			if (!tidset_has(&so->tested, &so->table_tids.tids[i]))
-				full |= table_pass_add(pass, &so->table_tids.tids[i]);
-		if (full)
+		CHECK_FOR_INTERRUPTS();
+		if (add_page_tids(so, ordinal))
 			table_pass_visit(pass, wanted_distance, scan);
 	}
 	table_pass_visit(pass, wanted_distance, scan);

@@ -227,14 +227,9 @@ cheapest_other(const PlannerInfo *root, const RelOptInfo *rel, Cost *cost, doubl
 static bool
 describe(PlannerInfo *root, RelOptInfo *rel, IndexPath *path, Ordered *ordered)
 {
-	OpExpr	   *order = linitial(path->indexorderbys);
 	List	   *others = NIL;
 	double		rows = Max(path->indexselectivity * rel->tuples, 1.0);
 	ListCell   *cell;
-
-	/* the query's vector has to be known */
-	if (!IsA(order, OpExpr) || !IsA(lsecond(order->args), Const) || lsecond_node(Const, order->args)->constisnull)
-		return false;
 
 	ordered->path = path;
 	ordered->tested = NIL;
@@ -257,6 +252,27 @@ describe(PlannerInfo *root, RelOptInfo *rel, IndexPath *path, Ordered *ordered)
 	ordered->most = Min(path->path.total_cost - path->path.startup_cost, vecidx_table_pass_cost(rel));
 	ordered->limit = root->limit_tuples;
 	return true;
+}
+
+/*
+ * Whether the choice between a path by distance and the cheapest other one
+ * can depend on what is near.
+ */
+static bool
+matters(const Ordered *ordered, Cost other)
+{
+	if (cost_at(ordered, ordered->tested_share) < other)
+		return cost_at(ordered, 0) >= other;
+	return cost_at(ordered, 1) < other;
+}
+
+/* The vector that a path's distances are to. */
+static Node *
+query_vector(const IndexPath *path)
+{
+	OpExpr	   *order = linitial(path->indexorderbys);
+
+	return IsA(order, OpExpr) ? lsecond(order->args) : NULL;
 }
 
 /* ---- Looking ---- */
@@ -452,22 +468,100 @@ set_cost(Path *path, Cost expected, double limit)
 		path->startup_cost = path->total_cost = expected;
 }
 
+/* ---- Plans for any values ---- */
+
+/* Whether an expression has a parameter of the statement: in a plan for given values those are constants. */
+static bool
+parameter_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Param))
+		return castNode(Param, node)->paramkind == PARAM_EXTERN;
+	return expression_tree_walker(node, parameter_walker, context);
+}
+
+/* Whether an index of another kind finds the rows that meet a comparison. */
+static bool
+has_other_index(const RelOptInfo *rel, Node *clause)
+{
+	List	   *operands = IsA(clause, OpExpr) ? castNode(OpExpr, clause)->args :
+		IsA(clause, ScalarArrayOpExpr) ? castNode(ScalarArrayOpExpr, clause)->args : NIL;
+	ListCell   *cell;
+	ListCell   *operand;
+
+	foreach(cell, rel->indexlist)
+	{
+		IndexOptInfo *index = lfirst(cell);
+
+		if (vecidx_is_our_am(index->relam) || (index->indpred != NIL && !index->predOK))
+			continue;
+		foreach(operand, operands)
+			if (match_index_to_operand(lfirst(operand), 0, index))
+				return true;
+	}
+	return false;
+}
+
+/*
+ * Whether a plan for any values has to choose without knowing what decides
+ * between a path by distance and others: what share of the rows meets a
+ * condition outside its index, or whether these rows are near.
+ */
+static bool
+chooses_blindly(PlannerInfo *root, RelOptInfo *rel, IndexPath *path, Cost other)
+{
+	Ordered		ordered;
+	ListCell   *cell;
+
+	foreach(cell, path->indexinfo->indrestrictinfo)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+
+		if (!vecidx_has_condition(path, rinfo) && parameter_walker((Node *) rinfo->clause, NULL) &&
+			has_other_index(rel, (Node *) rinfo->clause))
+			return true;
+	}
+	return parameter_walker(query_vector(path), NULL) && describe(root, rel, path, &ordered) && matters(&ordered, other);
+}
+
+/*
+ * PostgreSQL goes over to a plan for any values when that costs no more than
+ * the plans for the values so far.  Have it cost more than any of those, by
+ * the same amount whatever it will be.
+ */
+static void
+charge_all(RelOptInfo *rel, Cost charge)
+{
+	ListCell   *cell;
+
+	foreach(cell, rel->pathlist)
+	{
+		((Path *) lfirst(cell))->startup_cost += charge;
+		((Path *) lfirst(cell))->total_cost += charge;
+	}
+	foreach(cell, rel->partial_pathlist)
+	{
+		((Path *) lfirst(cell))->startup_cost += charge;
+		((Path *) lfirst(cell))->total_cost += charge;
+	}
+}
+
 /* ---- The hook ---- */
 
 static void
 consider_path(PlannerInfo *root, RelOptInfo *rel, Oid table, IndexPath *path, Cost other, double other_us)
 {
+	Node	   *vector = query_vector(path);
 	Ordered		ordered;
 	Odds		odds;
 	Cost		cost;
 
-	if (!describe(root, rel, path, &ordered))
+	if (vector == NULL || !IsA(vector, Const) || castNode(Const, vector)->constisnull ||
+		!describe(root, rel, path, &ordered))
 		return;
-
-	/* can the choice depend on it, and is there time? */
 	cost = cost_at(&ordered, ordered.tested_share);
-	if ((cost < other ? cost_at(&ordered, 0) < other : cost_at(&ordered, 1) >= other) ||
-		!has_time(LOOK_FIRST, Min(cost, other_us)))
+	if (!matters(&ordered, other) || !has_time(LOOK_FIRST, Min(cost, other_us)))
 		return;
 
 	odds_begin(&odds, ordered.tested_share);
@@ -491,8 +585,8 @@ static void
 probe_hook(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
 	List	   *ordered = NIL;
-	Cost		other;
-	double		other_us;
+	Cost		other = 0;
+	double		other_us = 0;
 	ListCell   *cell;
 
 	if (next_hook != NULL)
@@ -505,12 +599,23 @@ probe_hook(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 		if (is_ordered_path(lfirst(cell)))
 			ordered = lappend(ordered, lfirst(cell));
 
+	if (ordered == NIL || !cheapest_other(root, rel, &other, &other_us))
+		return;
+
+	/* where tables are joined, such a charge would count again and again */
+	if (root->glob->boundParams == NULL && bms_membership(root->all_baserels) == BMS_SINGLETON)
+		foreach(cell, ordered)
+			if (chooses_blindly(root, rel, lfirst(cell), other))
+			{
+				charge_all(rel, other + vecidx_table_pass_cost(rel));
+				return;
+			}
+
 	/*
-	 * A scan of these indexes counts as one of all of them where transactions
-	 * are serialized: that is for the executor to decide.
+	 * A scan of these indexes counts as one of all their rows where
+	 * transactions are serialized: that is for the executor to decide.
 	 */
-	if (ordered == NIL || !ActiveSnapshotSet() || !IsMVCCSnapshot(GetActiveSnapshot()) || IsolationIsSerializable() ||
-		!cheapest_other(root, rel, &other, &other_us))
+	if (!ActiveSnapshotSet() || !IsMVCCSnapshot(GetActiveSnapshot()) || IsolationIsSerializable())
 		return;
 	foreach(cell, ordered)
 		consider_path(root, rel, rte->relid, lfirst(cell), other, other_us);

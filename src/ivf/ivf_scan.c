@@ -99,8 +99,9 @@
 /* Rows whose table pages are asked for ahead of their turn. */
 #define FETCH_AHEAD 16
 
-/* Lists whose first pages are asked for ahead, where they are not in memory. */
+/* Lists whose first pages are asked for ahead, where they are not in memory; and codes that stand apart. */
 #define LISTS_AHEAD 16
+#define CODES_AHEAD 16
 
 /* Most working memory that an index keeps for its next scan. */
 #define SPARE_SCAN_BYTES (1024 * 1024)
@@ -174,6 +175,11 @@ typedef struct IvfScan
 	size_t		keep_first;
 	size_t		wanted;			/* rows */
 
+	/* rows of a segment whose codes stand apart: those to be looked at */
+	size_t		napart;
+	ItemPointerData *apart_tids;
+	ItemPointerData *apart_places;
+
 	/* any order */
 	uint32		next_list;
 	uint64		changes;		/* when the pass over all lists began */
@@ -218,6 +224,11 @@ make_scan(IvfIndex *ivf)
 	row_queue_init(&so->exact, context);
 	row_queue_init(&so->late, context);
 	tidset_init(&so->handed, context);
+	if (ivf->apart)
+	{
+		so->apart_tids = MemoryContextAlloc(context, sizeof(ItemPointerData) * ivf->max_capacity);
+		so->apart_places = MemoryContextAlloc(context, sizeof(ItemPointerData) * ivf->max_capacity);
+	}
 	so->errors = is_coarse(ivf) ? SCAN_ERRORS_COARSE : SCAN_ERRORS;
 	so->keep_first = least_kept(ivf);
 	so->wanted = FIRST_WANTED;
@@ -682,6 +693,76 @@ chain_broken(IvfScan *so, Relation index, IvfListCopy *list, const ItemPointerDa
 	return LISTS_MOVED;
 }
 
+/* Note the rows of a segment whose codes are to be looked at, where these stand apart. */
+static void
+note_apart(IvfScan *so, const IvfSegmentRef *ref)
+{
+	int			count = ref->segment->count;
+
+	so->napart = 0;
+	for (int first = 0; first < count; first += 64)
+	{
+		int			n = Min(count - first, 64);
+		uint64		pass = so->filter != NULL ? passing(so, ref, first, n) : PG_UINT64_MAX >> (64 - n);
+
+		so->met += pg_popcount64(pass);
+		for (; pass != 0; pass &= pass - 1)
+		{
+			int			i = first + pg_rightmost_one_pos64(pass);
+
+			so->apart_tids[so->napart] = ref->tids[i];
+			so->apart_places[so->napart++] = ref->places[i];
+		}
+	}
+}
+
+/*
+ * Score the codes of these rows.  VACUUM may take one of them away meanwhile,
+ * and an insert use its place: then it is scored by another vector, and nobody
+ * sees it.  False if a place, *where, has no code of the list: it may be freed
+ * on a standby.
+ */
+static bool
+scan_apart(IvfScan *so, Relation index, const IvfListCopy *list, ListTerm term, ItemPointerData *where, const char **problem)
+{
+	double		centroid = so->scale * so->route.lists.items[so->scanned].dist;
+	IvfCodeReader reader = {InvalidBuffer, 0};
+	BlockNumber last = InvalidBlockNumber;
+	size_t		asked = 0;
+
+	for (size_t i = 0; i < so->napart; i++)
+	{
+		const uint8 *code;
+		float		dist;
+
+		for (; asked < Min(i + 1 + (so->cold ? CODES_AHEAD : 1), so->napart); asked++)
+		{
+			BlockNumber block = ItemPointerGetBlockNumberNoCheck(&so->apart_places[asked]);
+
+			if (block != last && !remembered_there(so, index, block) && ask_for_page(so, index, block))
+				so->cold = true;
+			last = block;
+		}
+		CHECK_FOR_INTERRUPTS();
+		*where = so->apart_places[i];
+		code = ivf_code_read(&reader, so->ivf, index, where, list->list, list->generation, problem);
+		if (unlikely(code == NULL))
+			return false;
+		listcode_score(so->query, term, NULL, NULL, code, 1, &dist, NULL);
+		if (so->filter != NULL)
+		{
+			double		spread = dist - centroid;
+
+			so->spread_sum += spread;
+			so->spread_squares += spread * spread;
+		}
+		if (dist <= so->threshold)
+			keep_row(so, listcode_exact(so->query, code), &so->apart_tids[i]);
+	}
+	ivf_code_reader_close(&reader);
+	return true;
+}
+
 /* What all codes of a list have in common, for the query; false if the directory is gone. */
 static bool
 list_term(IvfScan *so, Relation index, uint32 list, ListTerm *term)
@@ -742,9 +823,18 @@ scan_list(IvfScan *so, Relation index, IvfListCopy *list)
 		next = ref.segment->next;
 		if (ItemPointerIsValid(&next) && !remembered_there(so, index, ItemPointerGetBlockNumber(&next)) && so->cold)
 			(void) ask_for_page(so, index, ItemPointerGetBlockNumber(&next));
-		if (has_term)
+		if (ivf->apart)
+			note_apart(so, &ref);
+		else if (has_term)
 			scan_segment(so, term, &ref);
 		ivf_segment_release(&ref);
+		if (ivf->apart && unlikely(!scan_apart(so, index, list, term, &where, &problem)))
+		{
+			result = chain_broken(so, index, list, &where, problem);
+			if (result == LISTS_GONE)
+				return LISTS_GONE;
+			next = list->head;
+		}
 	}
 	return result;
 }

@@ -44,7 +44,8 @@ ivf_segment_on_page(const ListCode *code, const VecidxFilterLayout *filters, Pag
 		return "no such segment";
 	if (ItemIdGetOffset(itemid) != MAXALIGN(ItemIdGetOffset(itemid)) ||
 		ItemIdGetOffset(itemid) < ((PageHeader) page)->pd_upper ||
-		ItemIdGetOffset(itemid) + size > ((PageHeader) page)->pd_special || size < sizeof(IvfSegmentData))
+		ItemIdGetOffset(itemid) + size > ((PageHeader) page)->pd_special ||
+		size < sizeof(IvfSegmentData) || size > IVF_SEGMENT_MAX_SIZE)
 		return "segment is not where items are";
 	segment = (IvfSegment) PageGetItem(page, itemid);
 	ref->segment = segment;

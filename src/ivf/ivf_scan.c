@@ -103,6 +103,9 @@
 #define LISTS_AHEAD 16
 #define CODES_AHEAD 16
 
+/* Codes that stand apart on one page that are scored at once. */
+#define APART_BATCH 16
+
 /* Most working memory that an index keeps for its next scan. */
 #define SPARE_SCAN_BYTES (1024 * 1024)
 
@@ -717,47 +720,84 @@ note_apart(IvfScan *so, const IvfSegmentRef *ref)
 }
 
 /*
+ * Codes of one page in the order in which they lie: what came first is at its
+ * end.  The processor reads ahead upwards.
+ */
+static void
+turn_pages(IvfScan *so)
+{
+	for (size_t first = 0, end; first < so->napart; first = end)
+	{
+		BlockNumber block = ItemPointerGetBlockNumberNoCheck(&so->apart_places[first]);
+
+		for (end = first + 1; end < so->napart && ItemPointerGetBlockNumberNoCheck(&so->apart_places[end]) == block; end++)
+			;
+		for (size_t i = first, j = end - 1; i < j; i++, j--)
+		{
+			ItemPointerData tid = so->apart_tids[i];
+			ItemPointerData place = so->apart_places[i];
+
+			so->apart_tids[i] = so->apart_tids[j];
+			so->apart_places[i] = so->apart_places[j];
+			so->apart_tids[j] = tid;
+			so->apart_places[j] = place;
+		}
+	}
+}
+
+/*
  * Score the codes of these rows.  VACUUM may take one of them away meanwhile,
  * and an insert use its place: then it is scored by another vector, and nobody
  * sees it.  False if a place, *where, has no code of the list: it may be freed
  * on a standby.
  */
 static bool
-scan_apart(IvfScan *so, Relation index, const IvfListCopy *list, ListTerm term, ItemPointerData *where, const char **problem)
+scan_apart(IvfScan *so, Relation index, const IvfListCopy *list, ItemPointerData *where, const char **problem)
 {
 	double		centroid = so->scale * so->route.lists.items[so->scanned].dist;
 	IvfCodeReader reader = {InvalidBuffer, 0};
 	BlockNumber last = InvalidBlockNumber;
 	size_t		asked = 0;
+	size_t		end;
 
-	for (size_t i = 0; i < so->napart; i++)
+	turn_pages(so);
+	for (size_t first = 0; first < so->napart; first = end)
 	{
-		const uint8 *code;
-		float		dist;
+		const uint8 *codes[APART_BATCH];
+		float		dist[APART_BATCH];
+		BlockNumber block = ItemPointerGetBlockNumberNoCheck(&so->apart_places[first]);
 
-		for (; asked < Min(i + 1 + (so->cold ? CODES_AHEAD : 1), so->napart); asked++)
-		{
-			BlockNumber block = ItemPointerGetBlockNumberNoCheck(&so->apart_places[asked]);
-
-			if (block != last && !remembered_there(so, index, block) && ask_for_page(so, index, block))
-				so->cold = true;
-			last = block;
-		}
 		CHECK_FOR_INTERRUPTS();
-		*where = so->apart_places[i];
-		code = ivf_code_read(&reader, so->ivf, index, where, list->list, list->generation, problem);
-		if (unlikely(code == NULL))
-			return false;
-		listcode_score(so->query, term, NULL, NULL, code, 1, &dist, NULL);
-		if (so->filter != NULL)
+		/* those of one page at once */
+		for (end = first; end < so->napart && end - first < APART_BATCH &&
+			 ItemPointerGetBlockNumberNoCheck(&so->apart_places[end]) == block; end++)
 		{
-			double		spread = dist - centroid;
+			codes[end - first] = ivf_code_read(&reader, so->ivf, index, &so->apart_places[end], list->list,
+											   list->generation, problem);
+			if (unlikely(codes[end - first] == NULL))
+			{
+				*where = so->apart_places[end];
+				return false;
+			}
+		}
+		for (; asked < Min(end + (so->cold ? CODES_AHEAD : 1), so->napart); asked++)
+		{
+			BlockNumber next = ItemPointerGetBlockNumberNoCheck(&so->apart_places[asked]);
+
+			if (next != last && next != block && !remembered_there(so, index, next) && ask_for_page(so, index, next))
+				so->cold = true;
+			last = next;
+		}
+		listcode_score_each(so->query, codes, (int) (end - first), dist);
+		for (size_t i = 0; i < end - first; i++)
+		{
+			double		spread = dist[i] - centroid;
 
 			so->spread_sum += spread;
 			so->spread_squares += spread * spread;
+			if (dist[i] <= so->threshold)
+				keep_row(so, listcode_exact(so->query, codes[i]), &so->apart_tids[first + i]);
 		}
-		if (dist <= so->threshold)
-			keep_row(so, listcode_exact(so->query, code), &so->apart_tids[i]);
 	}
 	ivf_code_reader_close(&reader);
 	return true;
@@ -828,7 +868,7 @@ scan_list(IvfScan *so, Relation index, IvfListCopy *list)
 		else if (has_term)
 			scan_segment(so, term, &ref);
 		ivf_segment_release(&ref);
-		if (ivf->apart && unlikely(!scan_apart(so, index, list, term, &where, &problem)))
+		if (ivf->apart && unlikely(!scan_apart(so, index, list, &where, &problem)))
 		{
 			result = chain_broken(so, index, list, &where, problem);
 			if (result == LISTS_GONE)

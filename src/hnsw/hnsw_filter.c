@@ -14,6 +14,9 @@
 /* Groups whose bits are kept: those of two million nodes, in 384 kB. */
 #define MAX_PLACES 32768
 
+/* So many groups are tested one after the other while one is tested in some other place. */
+#define TESTS_IN_ORDER 8
+
 /* Groups that tell the pass rate. */
 #define RATE_GROUPS 64
 
@@ -172,7 +175,7 @@ hnsw_filter_map_fill(HnswFilterMap *map, double asked)
 {
 	uint32		ngroups = groups_below(hnsw_node_limit(map->store->hnsw));
 
-	if (ngroups > map->nplaces || ngroups > asked)
+	if (ngroups > map->nplaces || ngroups > asked * TESTS_IN_ORDER)
 		return false;
 	for (uint32 first = 0; first < ngroups; first += HNSW_FILTER_RANGE)
 		hnsw_filter_range(map, first, Min(ngroups - first, HNSW_FILTER_RANGE), map->bits + first);

@@ -14,6 +14,9 @@
 /* Groups whose bits are kept: those of two million nodes, in 384 kB. */
 #define MAX_PLACES 32768
 
+/* So many groups are tested one after the other while one is tested in some other place. */
+#define TESTS_IN_ORDER 8
+
 /* Groups that tell the pass rate. */
 #define RATE_GROUPS 64
 
@@ -65,8 +68,11 @@ test_rows(const HnswFilterMap *map, const char *page, uint32 first, uint32 n, ui
 {
 	const uint8 *chunk = hnsw_filter_chunk(&map->store->hnsw->filter_page, (Page) page);
 	uint32		capacity = map->store->hnsw->filters_per_page;
+	uint32		whole = shift % HNSW_FILTER_GROUP == 0 ? n / HNSW_FILTER_GROUP : 0;
 
-	for (uint32 i = 0; i < n;)
+	if (whole > 0)
+		vecidx_filter_test_groups(map->filter, chunk, capacity, first, whole, masks + shift / HNSW_FILTER_GROUP);
+	for (uint32 i = whole * HNSW_FILTER_GROUP; i < n;)
 	{
 		uint32		at = shift + i;
 		uint32		rows = Min(n - i, HNSW_FILTER_GROUP - at % HNSW_FILTER_GROUP);
@@ -169,7 +175,7 @@ hnsw_filter_map_fill(HnswFilterMap *map, double asked)
 {
 	uint32		ngroups = groups_below(hnsw_node_limit(map->store->hnsw));
 
-	if (ngroups > map->nplaces || ngroups > asked)
+	if (ngroups > map->nplaces || ngroups > asked * TESTS_IN_ORDER)
 		return false;
 	for (uint32 first = 0; first < ngroups; first += HNSW_FILTER_RANGE)
 		hnsw_filter_range(map, first, Min(ngroups - first, HNSW_FILTER_RANGE), map->bits + first);

@@ -55,8 +55,8 @@ hnsw_filter_passes(HnswFilterMap *map, uint32 node)
 extern int	hnsw_filter_split(HnswFilterMap *map, uint32 *nodes, int n);
 
 /*
- * Test all nodes, if they are few enough for a search that will ask for so
- * many of them; returns whether it did.
+ * Test all nodes, if that takes no longer than the tests of a search that will
+ * ask for so many of them here and there; returns whether it did.
  */
 extern bool hnsw_filter_map_fill(HnswFilterMap *map, double asked);
 

@@ -21,6 +21,7 @@
 #include <float.h>
 #include <math.h>
 
+#include "access/heaptoast.h"
 #include "access/relscan.h"
 #include "guc.h"
 #include "hnsw/hnsw.h"
@@ -78,14 +79,18 @@
 /* After so many rows, and each time there are a quarter more, such a scan sees whether it goes on in order. */
 #define FIRST_CHECK 256
 
+/* What a row takes that is fetched out of the table's order, its test apart; and its vector, if it is out of line. */
+#define FETCH_NS 1500
+#define DETOAST_NS 2500
+
 /* What float distances of exact kinds are off by at most, as a part of them. */
 #define FLOAT_SLACK 1e-6
 
 /* No search of the graph is wider. */
 #define MOST_EF (1 << 20)
 
-/* Nodes whose TIDs are asked for ahead, in a pass over the table. */
-#define TIDS_AHEAD 16
+/* Records that an adjacency page has at most. */
+#define MAX_ADJACENCIES ((int) (HNSW_ADJACENCY_PAGE_BYTES / HNSW_ADJACENCY_SIZE(HNSW_MIN_M)))
 
 /* How far coarse estimates alone widen a search, in multiples of ef_search. */
 #define COARSE_WIDENING 16
@@ -709,6 +714,23 @@ first_round(IndexScanDesc scan, HnswScan *so)
 
 /* ---- Where the query discards rows ---- */
 
+/* What it takes to see that a row passes, and to compute its distance. */
+static double
+passing_ns(const HnswScan *so)
+{
+	Size		size = sizeof(float) * so->hnsw->dim;
+
+	/* values of a quarter of a page and more stand out of line */
+	return size / 8.0 + (size > TOAST_TUPLE_TARGET ? DETOAST_NS : 0);
+}
+
+/* Of what a scan may use. */
+static Size
+table_pass_memory(void)
+{
+	return (Size) Min(memory_budget() / 2, (double) MaxAllocHugeSize);
+}
+
 /*
  * Whether a pass over the table is quicker than what it takes otherwise to see
  * as many rows as the query is likely to need.
@@ -716,14 +738,19 @@ first_round(IndexScanDesc scan, HnswScan *so)
 static bool
 table_pays(HnswScan *so, double need, double other_ns)
 {
+	const VecidxRowTest *test = so->test;
 	double		rows = hnsw_node_limit(so->hnsw);
+	double		rate = (test->npassed + 0.5) / (test->ntested + 1);
 
 	if (so->floats == NULL || hnsw_max_scan_tuples > 0 || hnsw_iterative_scan == ITERATIVE_SCAN_OFF ||
 		so->phase == SCAN_TABLE || so->phase == SCAN_LATE)
 		return false;
 	if (so->filter != NULL)
 		rows *= hnsw_filter_rate(&so->map);
-	return table_pass_pays(so->test, rows, need, other_ns, table_pass_vector_ns(sizeof(float) * so->hnsw->dim));
+	/* a pass has no more of them than it can keep */
+	need = Min(need, table_pass_most(table_pass_memory()) / rate);
+	return rows * (TABLE_PASS_ROW_NS + test->test_ns + rate * passing_ns(so)) <
+		other_ns + Min(need, rows) * (FETCH_NS + test->test_ns + rate * passing_ns(so));
 }
 
 /* Whether it is worth while to see further rows in their order; else a pass over the table follows. */
@@ -1158,33 +1185,76 @@ wanted_distance(void *arg, ItemPointer tid, double *dist)
 	return fetch_exact(scan, so, tid, dist) && *dist <= so->radius;
 }
 
+/* TIDs of a node for a pass over the table; true if it is time to visit those that came together. */
+static bool
+add_tids(HnswScan *so, const ItemPointerData *tids, Size n)
+{
+	bool		full = false;
+
+	for (Size i = 0; i < n; i++)
+		if (ItemPointerIsValid(&tids[i]) && !tidset_has(&so->tested, &tids[i]))
+			full |= table_pass_add(&so->table, &tids[i]);
+	return full;
+}
+
+/* The same of the nodes of an adjacency page. */
+static bool
+add_page_tids(HnswScan *so, uint32 ordinal)
+{
+	const HnswIndex *hnsw = so->hnsw;
+	uint32		first = ordinal * hnsw->adjacencies_per_page;
+	ItemPointerData own[MAX_ADJACENCIES][2];
+	bool		more[MAX_ADJACENCIES];
+	bool		full = false;
+	Buffer		buffer;
+	int			n;
+
+	if (!hnsw_disk_adjacency_page(&so->store, ordinal, BUFFER_LOCK_SHARE, &buffer))
+		return false;
+	n = Min(hnsw_page_adjacencies(hnsw, BufferGetPage(buffer)), MAX_ADJACENCIES);
+	memset(own, 0, sizeof(own[0]) * n);
+	for (int i = 0; i < n; i++)
+	{
+		HnswAdjacency adjacency = HnswPageGetAdjacency(BufferGetPage(buffer), hnsw, i);
+
+		more[i] = adjacency->state == HNSW_NODE_USED && ItemPointerIsValid(&adjacency->more);
+		if (adjacency->state == HNSW_NODE_USED && !more[i])
+			for (int j = 0; j < HnswOwnTids(adjacency); j++)
+				own[i][j] = *HnswOwnTid(adjacency, j);
+	}
+	UnlockReleaseBuffer(buffer);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (so->filter != NULL && !hnsw_filter_passes(&so->map, first + i))
+			continue;
+		if (more[i])
+		{
+			(void) hnsw_disk_read_tids(&so->store, first + i, &so->table_tids);
+			full |= add_tids(so, so->table_tids.tids, so->table_tids.n);
+		}
+		else
+			full |= add_tids(so, own[i], 2);
+	}
+	return full;
+}
+
 /* A pass over all rows that were not fetched yet. */
 static void
 table_round(IndexScanDesc scan, HnswScan *so)
 {
-	HnswStore  *store = &so->store.store;
 	TablePass  *pass = &so->table;
-	uint32		end = node_end(so, scan->indexRelation);
+	uint32		npages = so->hnsw->adjacency_memory.n;
 	bool		all;
 
 	so->pending.n = 0;
 	so->tids.n = so->next_tid = 0;
-	table_pass_begin(pass, (Size) (memory_budget() / 2));
-	for (uint32 node = 0; node < end; node++)
+	table_pass_begin(pass, table_pass_memory());
+	/* new pages hold rows that the snapshot cannot see */
+	for (uint32 ordinal = 0; ordinal < npages; ordinal++)
 	{
-		if (node % TIDS_AHEAD == 0)
-		{
-			CHECK_FOR_INTERRUPTS();
-			for (uint32 next = node + TIDS_AHEAD; next < Min(node + 2 * TIDS_AHEAD, end); next++)
-				store->prefetch_links(store, next);
-		}
-		if (so->filter != NULL && !hnsw_filter_passes(&so->map, node))
-			continue;
-		(void) hnsw_disk_read_tids(&so->store, node, &so->table_tids);
-		for (Size i = 0; i < so->table_tids.n; i++)
-			if (!tidset_has(&so->tested, &so->table_tids.tids[i]))
-				table_pass_add(pass, &so->table_tids.tids[i]);
-		if (table_pass_full(pass))
+		CHECK_FOR_INTERRUPTS();
+		if (add_page_tids(so, ordinal))
 			table_pass_visit(pass, wanted_distance, scan);
 	}
 	table_pass_visit(pass, wanted_distance, scan);

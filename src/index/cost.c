@@ -28,7 +28,7 @@
 #define ROW_NS 1200
 
 /* To fetch and test a row when the whole table is gone through. */
-#define TABLE_ROW_NS 200
+#define TABLE_ROW_NS 150
 
 /*
  * Share of the rows within what the query sets as the largest distance.

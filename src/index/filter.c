@@ -698,6 +698,13 @@ null_mask(const uint8 *bits, uint32 n)
 {
 	uint64		result = 0;
 
+#ifndef WORDS_BIGENDIAN
+	if (n == 64)
+	{
+		memcpy(&result, bits, sizeof(result));
+		return result;
+	}
+#endif
 	for (uint32 i = 0; i < (n + 7) / 8; i++)
 		result |= (uint64) bits[i] << 8 * i;
 	return result;
@@ -721,6 +728,40 @@ vecidx_filter_test(const VecidxFilter *filter, const uint8 *chunk, uint32 capaci
 			mask = test_codes(filter->simd, test, chunk + code_offset(test->column, capacity, first), n, mask & ~nulls);
 	}
 	return mask;
+}
+
+void
+vecidx_filter_test_groups(const VecidxFilter *filter, const uint8 *chunk, uint32 capacity, uint32 first, uint32 ngroups, uint64 *masks)
+{
+	const VecidxFilterLayout *layout = filter->layout;
+
+	Assert(first % 8 == 0 && first + 64 * ngroups <= capacity);
+	for (uint32 group = 0; group < ngroups; group++)
+		masks[group] = UINT64_MAX;
+	for (int i = 0; i < filter->ntests; i++)
+	{
+		const FilterTest *test = &filter->tests[i];
+		int			width = test->column->width;
+		const uint8 *nulls = chunk + null_offset(layout, test->number, capacity, first);
+		const uint8 *codes = chunk + code_offset(test->column, capacity, first);
+		bool		one_range = test->nranges == 1 && test->nsignatures == 0 && !test->all_codes;
+
+		for (uint32 group = 0; group < ngroups; group++)
+		{
+			uint64		null = null_mask(nulls + 8 * group, 64);
+			uint64		mask = masks[group] & (test->must_be_null ? null : ~null);
+			const uint8 *group_codes = codes + (Size) group * 64 * width;
+
+			if (mask != 0 && !test->must_be_null)
+			{
+				if (one_range)
+					mask &= range_mask(filter->simd, group_codes, width, 64, &test->ranges[0]);
+				else
+					mask = test_codes(filter->simd, test, group_codes, 64, mask);
+			}
+			masks[group] = mask;
+		}
+	}
 }
 
 /* Whether the codes that a page has in a column may meet its conditions. */

@@ -148,6 +148,10 @@ extern bool vecidx_filter_recheck(const VecidxFilter *filter);
  */
 extern uint64 vecidx_filter_test(const VecidxFilter *filter, const uint8 *chunk, uint32 capacity, uint32 first, uint32 n);
 
+/* The same for several times 64 rows. */
+extern void vecidx_filter_test_groups(const VecidxFilter *filter, const uint8 *chunk, uint32 capacity, uint32 first, uint32 ngroups,
+									  uint64 *masks);
+
 /*
  * Whether any row may pass of those that a summary has (filter_summary.h;
  * bits are those of its Bloom filters).

@@ -4,17 +4,12 @@
  */
 #include "vecidx.h"
 
-#include "access/heaptoast.h"
 #include "index/table_pass.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 
 /* Rows that a pass keeps at least. */
 #define LEAST_KEPT 1024
-
-/* What a row takes that is fetched out of the table's order, its test apart; and its vector, if it is out of line. */
-#define FETCH_NS 1500
-#define DETOAST_NS 2500
 
 void
 table_pass_init(TablePass *pass, MemoryContext context)
@@ -41,11 +36,17 @@ table_pass_begin(TablePass *pass, Size memory)
 	pass->memory = memory;
 }
 
-/* Rows that are kept; the queue grows to twice as many before it is cut. */
+size_t
+table_pass_most(Size memory)
+{
+	/* the queue grows to twice as many before it is cut */
+	return Max((size_t) LEAST_KEPT, memory / (2 * sizeof(QueuedRow)));
+}
+
 static inline size_t
 most_kept(const TablePass *pass)
 {
-	return Max((size_t) LEAST_KEPT, pass->memory / (2 * sizeof(QueuedRow)));
+	return table_pass_most(pass->memory);
 }
 
 /* Leave the nearest only; returns the farthest of them. */
@@ -93,21 +94,6 @@ table_pass_visit(TablePass *pass, TablePassDistance distance, void *arg)
 		}
 	}
 	tidset_clear(&pass->tids);
-}
-
-double
-table_pass_vector_ns(Size size)
-{
-	/* values of a quarter of a page and more stand out of line */
-	return size / 8.0 + (size > TOAST_TUPLE_TARGET ? DETOAST_NS : 0);
-}
-
-bool
-table_pass_pays(const VecidxRowTest *test, double rows, double need, double other_ns, double vector_ns)
-{
-	double		row_ns = test->test_ns + vecidx_row_test_rate(test) * vector_ns;
-
-	return rows * (TABLE_PASS_ROW_NS + row_ns) < other_ns + Min(need, rows) * (FETCH_NS + row_ns);
 }
 
 bool

@@ -16,11 +16,13 @@
 #include "postgres.h"
 
 #include "index/row_queue.h"
-#include "index/row_test.h"
 #include "index/tidset.h"
 
 /* About how many nanoseconds a row takes that does not pass, its conditions apart. */
 #define TABLE_PASS_ROW_NS 110
+
+/* A portion of TIDs has so many runs at least. */
+#define TABLE_PASS_LEAST_RUNS 256
 
 typedef struct TablePass
 {
@@ -40,35 +42,23 @@ extern void table_pass_init(TablePass *pass, MemoryContext context);
 /* Forget all passes. */
 extern void table_pass_reset(TablePass *pass);
 
+/* Rows that a pass keeps with so many bytes. */
+extern size_t table_pass_most(Size memory);
+
 /* Begin the first pass, or the next. */
 extern void table_pass_begin(TablePass *pass, Size memory);
 
-/* Add a row's TID; one that is there already does no harm. */
-static inline void
+/* Add a row's TID (one that is there already does no harm); true if it is time to visit those that were added. */
+static inline bool
 table_pass_add(TablePass *pass, const ItemPointerData *tid)
 {
 	(void) tidset_add(&pass->tids, tid);
-}
-
-/* Whether it is time to visit those that were added. */
-static inline bool
-table_pass_full(const TablePass *pass)
-{
-	return tidset_memory(&pass->tids) > pass->memory;
+	/* the set is a quarter full or more */
+	return pass->tids.nruns >= TABLE_PASS_LEAST_RUNS && pass->tids.nruns >= pass->memory / (4 * sizeof(TidRun));
 }
 
 /* Visit the rows that were added, in the order of the table. */
 extern void table_pass_visit(TablePass *pass, TablePassDistance distance, void *arg);
-
-/*
- * Whether a pass over so many rows of the index is quicker than other_ns
- * nanoseconds and to look at `need` rows in the order of distance; vector_ns:
- * what a row takes that passes the test.
- */
-extern bool table_pass_pays(const VecidxRowTest *test, double rows, double need, double other_ns, double vector_ns);
-
-/* What it takes to read a vector of so many bytes, and to compute its distance. */
-extern double table_pass_vector_ns(Size size);
 
 /*
  * End a pass, with the rest visited.  The rows are in pass->kept, in any order.

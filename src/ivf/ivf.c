@@ -344,6 +344,18 @@ ivf_buildphasename(int64 phase)
 /* Rows that are gone through for each that is returned, past the first. */
 #define ROWS_A_ROW 32
 
+/* Whether the vectors of an index stand apart from the values that conditions are tested by (ivf_codes_apart()). */
+static bool
+vectors_apart(Relation index)
+{
+	const VecidxOpclass *opclass = vecidx_opclass(index);
+	Size		dim = (Size) vecidx_index_dim(index, opclass);
+	Size		size = opclass->type->elements == QUANT_BIT_STRING ? dim / 8 :
+		dim * (opclass->type->half ? sizeof(uint16) : sizeof(float4));
+
+	return !is_pq(index) && IndexRelationGetNumberOfKeyAttributes(index) > 1 && size >= IVF_APART_SIZE;
+}
+
 /*
  * A scan reads the whole directory, and of the lists the share that is
  * probed.  How many lists there are is worked out as a build would, so that
@@ -365,6 +377,8 @@ ivf_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	double		rate;
 	double		share;
 	double		row_ns;
+	double		looks = index_pages / rows; /* at pages, for a row gone through */
+	double		reads = looks / 4;	/* of pages: lists lie in runs of them */
 	uint32		lists;
 	int			probes;
 
@@ -379,16 +393,21 @@ ivf_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 						  vecidx_index_dim(index, vecidx_opclass(index)), rows);
 	probes = settings->probes > 0 ? settings->probes : ivf_default_probes(lists);
 	effort.fetches = is_pq(index) && settings->rerank ? 1 : 0;
+	if (vectors_apart(index))
+	{
+		/* a list's values, and the vectors of rows that pass */
+		looks = Min(looks, rate + 1.0 / ROWS_A_LIST);
+		reads = Min(reads, rate + 0.25 / ROWS_A_LIST);
+	}
 	index_close(index, NoLock);
 
 	share = Min(1.0, (double) probes / lists / sqrt(Max(rate, 1 / rows)));
-	row_ns = TEST_NS + rate * SCORE_NS(bytes) + index_pages / rows * PAGE_NS;
+	row_ns = TEST_NS + rate * SCORE_NS(bytes) + looks * PAGE_NS;
 	effort.start_ns = lists * LIST_NS(bytes) + share * rows * row_ns;
 	effort.row_ns = ROWS_A_ROW / Max(rate, 1 / rows) * row_ns;
 	effort.all_ns = lists * LIST_NS(bytes) + rows * row_ns;
-	/* lists lie in runs of pages */
-	effort.start_pages = 1 + index_pages * share / 4;
-	effort.row_pages = index_pages / rows / 4;
+	effort.start_pages = 1 + rows * share * reads;
+	effort.row_pages = reads;
 	vecidx_cost(root, path, loop_count, rate, &effort, startup, total, selectivity, correlation, pages);
 }
 

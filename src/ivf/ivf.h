@@ -102,6 +102,7 @@ typedef struct IvfIndex
 	BlockNumber trained_block;	/* pages of origin and trained data */
 	uint32		ntrained_blocks;
 	uint32		max_capacity;	/* of a segment in rows that has a page for itself */
+	bool		apart;			/* codes stand apart from their rows */
 
 	/* copies of what changes */
 	BlockNumber nblocks;		/* of the relation, when last asked */
@@ -120,7 +121,6 @@ typedef struct IvfIndex
 	PageMemory	list_memory;	/* list pages, by block */
 
 	struct IvfScan *spare_scan; /* working memory for the next scan, or NULL */
-	struct RowPages *row_pages; /* where the table's pages were, or NULL */
 } IvfIndex;
 
 /*
@@ -311,13 +311,14 @@ typedef struct IvfSegmentRef
 	IvfSegment	segment;
 	const float *a;				/* NULL if there are no factors */
 	const float *b;
-	const uint8 *codes;
-	const ItemPointerData *tids;
+	const uint8 *codes;			/* NULL if they are apart */
+	const ItemPointerData *places;	/* where these are then; else NULL */
+	const ItemPointerData *tids;	/* NULL: it is no segment of rows, but a code that stands apart */
 	const uint8 *filters;		/* chunk of IVF_FILTER_CAPACITY(capacity) rows; NULL if there are none */
 } IvfSegmentRef;
 
 /*
- * Lock the page of a segment and check it.  False, with the page unlocked and released, and *problem
+ * Lock the page of a segment of rows and check it.  False, with the page unlocked and released, and *problem
  * saying why, if there is no such segment of the list with this generation
  * (generation NULL: any).
  */
@@ -332,6 +333,28 @@ static inline void
 ivf_segment_release(IvfSegmentRef *ref)
 {
 	UnlockReleaseBuffer(ref->buffer);
+}
+
+/*
+ * Codes that stand apart are read one after the other, with a share lock on
+ * the page of the one at hand.  Nobody waits for such a page while he has another list page locked.
+ */
+typedef struct IvfCodeReader
+{
+	Buffer		buffer;			/* invalid at first, and when it is closed */
+	BlockNumber block;
+} IvfCodeReader;
+
+/* The code at a place of the list with this generation, to be used until the next call; NULL and *problem if there is none. */
+extern const uint8 *ivf_code_read(IvfCodeReader *reader, IvfIndex *ivf, Relation index, const ItemPointerData *place,
+								  uint32 list, uint32 generation, const char **problem);
+
+static inline void
+ivf_code_reader_close(IvfCodeReader *reader)
+{
+	if (BufferIsValid(reader->buffer))
+		UnlockReleaseBuffer(reader->buffer);
+	reader->buffer = InvalidBuffer;
 }
 
 /* Where block b of a segment in blocks begins. */
@@ -367,9 +390,6 @@ ivf_rows_filters(const IvfRows *rows, size_t i)
 {
 	return rows->layout == NULL ? NULL : rows->filters + i * rows->layout->packed_size;
 }
-
-/* The rows (with a TID) of a segment, appended. */
-extern void ivf_rows_add_segment(IvfRows *rows, const IvfSegmentRef *ref);
 
 /*
  * Write rows as a new chain of full segments, logged, on pages with room.
@@ -415,9 +435,17 @@ extern bool ivf_append(IvfIndex *ivf, Relation index, const IvfListCopy *list, c
 /*
  * Fill in a segment in memory whose capacity is set: n rows from index first
  * on (or those which names).  It is zeroed, and as long as its layout says.
+ * places: of these rows' codes if they stand apart, else NULL.
  */
 extern void ivf_segment_fill(IvfSegment segment, const IvfRows *rows, const uint32 *which,
-							 size_t first, uint32 n, bool blocks);
+							 size_t first, uint32 n, bool blocks, const ItemPointerData *places);
+
+/*
+ * Add a segment with a code that stands apart to a page with room for it, or
+ * its image.  scratch: ivf_code_segment_size() bytes, zeroed once.
+ */
+extern OffsetNumber ivf_code_put(const ListCode *code, Page page, uint32 list, uint32 generation, const uint8 *bytes,
+								 void *scratch);
 
 /* A random number for a list's new chain. */
 extern uint32 ivf_generation(void);

@@ -356,29 +356,64 @@ typedef struct ListWriter
 	Buffer		buffer;			/* of the page at hand, locked; invalid at first */
 	IvfSegment	segment;		/* in the making */
 	IvfRows		rows;			/* for it */
+
+	/* codes that stand apart have pages of their own */
+	Buffer		code_buffer;	/* as buffer */
+	void	   *code_segment;	/* in the making; NULL: they do not */
+	ItemPointerData *places;	/* of the codes of rows */
 } ListWriter;
 
+/* The end of a page, which was locked; what room it has left is for inserts if they are to know of it. */
 static void
-finish_list_page(ListWriter *writer)
+finish_page(ListWriter *writer, Buffer buffer, bool last)
 {
-	if (!BufferIsValid(writer->buffer))
+	BlockNumber block;
+	Size		free;
+
+	if (!BufferIsValid(buffer))
 		return;
-	MarkBufferDirty(writer->buffer);
-	UnlockReleaseBuffer(writer->buffer);
-	writer->buffer = InvalidBuffer;
+	block = BufferGetBlockNumber(buffer);
+	free = PageGetFreeSpace(BufferGetPage(buffer));
+	MarkBufferDirty(buffer);
+	UnlockReleaseBuffer(buffer);
+	if (last)
+		RecordPageWithFreeSpace(writer->index, block, free);
+}
+
+static Buffer
+new_page(ListWriter *writer)
+{
+	Buffer		buffer = ReadBufferExtended(writer->index, MAIN_FORKNUM, P_NEW, RBM_ZERO_AND_LOCK, NULL);
+
+	vecidx_page_init(BufferGetPage(buffer), VECIDX_PAGE_LIST, IVF_VERSION, 0);
+	return buffer;
 }
 
 static void
 next_list_page(ListWriter *writer)
 {
-	BlockNumber expected = BufferIsValid(writer->buffer) ? BufferGetBlockNumber(writer->buffer) + 1 : InvalidBlockNumber;
+	finish_page(writer, writer->buffer, false);
+	writer->buffer = new_page(writer);
+}
 
-	finish_list_page(writer);
-	writer->buffer = ReadBufferExtended(writer->index, MAIN_FORKNUM, P_NEW, RBM_ZERO_AND_LOCK, NULL);
-	if (BlockNumberIsValid(expected) && BufferGetBlockNumber(writer->buffer) != expected)
-		elog(ERROR, "unexpected block %u while writing index \"%s\"",
-			 BufferGetBlockNumber(writer->buffer), RelationGetRelationName(writer->index));
-	vecidx_page_init(BufferGetPage(writer->buffer), VECIDX_PAGE_LIST, IVF_VERSION, 0);
+/* Write the codes of the rows at hand apart. */
+static void
+write_codes(ListWriter *writer, uint32 list, uint32 generation)
+{
+	for (size_t i = 0; i < writer->rows.n; i++)
+	{
+		OffsetNumber offset;
+
+		if (!BufferIsValid(writer->code_buffer) ||
+			PageGetFreeSpace(BufferGetPage(writer->code_buffer)) < ivf_code_segment_size(writer->code))
+		{
+			finish_page(writer, writer->code_buffer, false);
+			writer->code_buffer = new_page(writer);
+		}
+		offset = ivf_code_put(writer->code, BufferGetPage(writer->code_buffer), list, generation,
+							  writer->rows.codes + i * writer->code->code_size, writer->code_segment);
+		ItemPointerSet(&writer->places[i], BufferGetBlockNumber(writer->code_buffer), offset);
+	}
 }
 
 /* Rows that fit the page at hand. */
@@ -455,10 +490,10 @@ write_list(BuildState *state, ListWriter *writer, TupleTableSlot *slot, uint32 l
 		writer->segment->capacity = count;
 		ItemPointerSetInvalid(&writer->segment->next);
 		n -= count;
-		/* what did not fit goes on at the head of the next page */
-		if (n > 0)
-			ItemPointerSet(&writer->segment->next, BufferGetBlockNumber(writer->buffer) + 1, FirstOffsetNumber);
-		ivf_segment_fill(writer->segment, &writer->rows, NULL, 0, count, writer->blocks);
+		if (writer->code_segment != NULL)
+			write_codes(writer, list, change->generation);
+		ivf_segment_fill(writer->segment, &writer->rows, NULL, 0, count, writer->blocks,
+						 writer->code_segment != NULL ? writer->places : NULL);
 		offset = PageAddItem(BufferGetPage(writer->buffer), (Item) writer->segment, size, InvalidOffsetNumber, false, false);
 		if (offset == InvalidOffsetNumber)
 			elog(ERROR, "failed to add a segment to index \"%s\"", RelationGetRelationName(state->index));
@@ -468,8 +503,15 @@ write_list(BuildState *state, ListWriter *writer, TupleTableSlot *slot, uint32 l
 		change->tail = where;
 		if (n > 0)
 		{
+			/* what did not fit goes on at the head of the next page */
+			Buffer		former = writer->buffer;
+			IvfSegment	written = (IvfSegment) PageGetItem(BufferGetPage(former),
+														   PageGetItemId(BufferGetPage(former), offset));
+
 			change->rows += count;
-			next_list_page(writer);
+			writer->buffer = new_page(writer);
+			ItemPointerSet(&written->next, BufferGetBlockNumber(writer->buffer), FirstOffsetNumber);
+			finish_page(writer, former, false);
 		}
 	}
 }
@@ -478,26 +520,31 @@ static void
 write_lists(BuildState *state)
 {
 	IvfIndex   *ivf = state->ivf;
-	ListWriter	writer = {state->index, &ivf->code, ivf->filters, ivf->code.nnibbles > 0, InvalidBuffer, NULL, {0}};
+	ListWriter	writer = {.index = state->index, .code = &ivf->code, .filters = ivf->filters, .blocks = ivf->code.nnibbles > 0};
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(row_descriptor(), &TTSOpsMinimalTuple);
 	IvfListChange *changes = MemoryContextAllocHuge(state->context, sizeof(IvfListChange) * (Size) ivf->nlists);
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PROGRESS_IVF_PHASE_WRITE);
+	writer.buffer = writer.code_buffer = InvalidBuffer;
 	writer.segment = palloc(IVF_SEGMENT_MAX_SIZE);
+	if (ivf->apart)
+	{
+		writer.code_segment = palloc0(ivf_code_segment_size(&ivf->code));
+		writer.places = palloc(sizeof(ItemPointerData) * ivf->max_capacity);
+	}
 	ivf_rows_init(&writer.rows, &ivf->code, ivf->filters, state->context);
 	for (uint32 list = 0; list < ivf->nlists; list++)
 		write_list(state, &writer, slot, list, pg_atomic_read_u32(&state->counts[list]), &changes[list]);
-	if (BufferIsValid(writer.buffer))
-	{
-		BlockNumber block = BufferGetBlockNumber(writer.buffer);
-		Size		free = PageGetFreeSpace(BufferGetPage(writer.buffer));
-
-		finish_list_page(&writer);
-		RecordPageWithFreeSpace(state->index, block, free);
-	}
+	finish_page(&writer, writer.buffer, true);
+	finish_page(&writer, writer.code_buffer, true);
 	ivf_directory_publish(ivf, state->index, changes, (int) ivf->nlists, true);
 	pfree(changes);
 	pfree(writer.segment);
+	if (ivf->apart)
+	{
+		pfree(writer.code_segment);
+		pfree(writer.places);
+	}
 	ExecDropSingleTupleTableSlot(slot);
 }
 

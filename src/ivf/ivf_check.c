@@ -31,6 +31,8 @@
  *	 The others hold of those that have the generation of their list's entry,
  *	 which is USED.  Those that do not are left over, and nothing is said of them:
  *	 S3 codes are what vectors give, TIDs are valid (in blocks: or taken away);
+ *		where codes stand apart, each row's place is of one, and each place that
+ *		is kept for another row;
  *	 S4 the chain from the entry's head goes through all of them, each once, has
  *		`segments` of them and ends with the tail.
  *
@@ -38,7 +40,7 @@
  * Chains are walked in memory, where each segment is marked, so a ring ends at
  * its second turn.
  *
- * Memory: 16 bytes a segment, 32 a list, eight a block.
+ * Memory: 16 bytes a segment (a code that stands apart is one) and a place of such a code, 32 a list, eight a block.
  */
 #include "vecidx.h"
 
@@ -52,9 +54,20 @@ typedef struct Piece
 {
 	ItemPointerData next;
 	uint8		current;		/* of its list */
-	uint8		met;			/* on its chain */
+	uint8		met;			/* on its chain; a code that stands apart: at a row's place */
 	uint32		list;
+	bool		code;			/* a code that stands apart */
 } Piece;
+
+StaticAssertDecl(sizeof(Piece) == 16, "what is said about the memory");
+
+/* Where the code of a row is to stand, and where this is said. */
+typedef struct Place
+{
+	ItemPointerData code;
+	ItemPointerData segment;
+	uint16		row;
+} Place;
 
 /* And of a list. */
 typedef struct Entry
@@ -91,6 +104,9 @@ typedef struct IvfCheck
 	Piece	   *items;
 	uint64		nitems;
 	uint64		room;
+	Place	   *places;			/* of codes that stand apart */
+	uint64		nplaces;
+	uint64		places_room;
 	uint8	   *unpacked;		/* codes of a block */
 	PGAlignedBlock page;
 } IvfCheck;
@@ -395,9 +411,34 @@ check_row(IvfCheck *c, BlockNumber block, OffsetNumber offset, const IvfSegmentR
 		factors[0] = ref->a[i];
 		factors[1] = ref->b[i];
 	}
-	problem = listcode_code_problem(&c->code, factors, code);
+	/* one that stands apart is looked at where it is */
+	problem = code == NULL ? NULL : listcode_code_problem(&c->code, factors, code);
 	if (problem != NULL)
 		vecidx_check_report(c->out, block, offset, "row %u of a segment of list %u: %s", i, ref->segment->list, problem);
+}
+
+/* Places of codes that stand apart: to be looked at when all pages have been. */
+static void
+note_places(IvfCheck *c, BlockNumber block, OffsetNumber offset, const IvfSegmentRef *ref)
+{
+	if (c->nplaces + ref->segment->capacity > c->places_room)
+	{
+		c->places_room = c->places_room * 2 + ref->segment->capacity;
+		c->places = c->places == NULL ? alloc_zero(c->places_room, sizeof(Place)) :
+			repalloc_huge(c->places, c->places_room * sizeof(Place));
+	}
+	for (uint32 i = 0; i < ref->segment->capacity; i++)
+	{
+		Place	   *place = &c->places[c->nplaces];
+
+		/* no row, and none kept for one */
+		if (i >= ref->segment->count && !ItemPointerIsValid(&ref->places[i]))
+			continue;
+		place->code = ref->places[i];
+		ItemPointerSet(&place->segment, block, offset);
+		place->row = (uint16) i;
+		c->nplaces++;
+	}
 }
 
 /* S3 */
@@ -408,7 +449,7 @@ check_rows(IvfCheck *c, BlockNumber block, OffsetNumber offset, const IvfSegment
 
 	for (uint32 i = 0; i < count && !c->out->full; i++)
 	{
-		const uint8 *code = ref->codes + i * c->code.code_size;
+		const uint8 *code = ref->codes != NULL ? ref->codes + i * c->code.code_size : NULL;
 
 		if (ref->segment->flags & IVF_SEGMENT_BLOCKS)
 		{
@@ -463,10 +504,21 @@ check_list_page(IvfCheck *c, BlockNumber block, Page page)
 		entry = &c->entries[ref.segment->list];
 		item->list = ref.segment->list;
 		item->next = ref.segment->next;
+		item->code = ref.tids == NULL;
 		item->current = !entry->unknown && entry->state == IVF_LIST_USED &&
 			entry->generation == ref.segment->generation;
-		if (item->current)
-			check_rows(c, block, offset, &ref);
+		if (!item->current)
+			continue;
+		if (item->code)
+		{
+			problem = listcode_code_problem(&c->code, NULL, ref.codes);
+			if (problem != NULL)
+				vecidx_check_report(c->out, block, offset, "a code of list %u: %s", item->list, problem);
+			continue;
+		}
+		check_rows(c, block, offset, &ref);
+		if (ref.places != NULL)
+			note_places(c, block, offset, &ref);
 	}
 }
 
@@ -531,7 +583,7 @@ check_chain(IvfCheck *c, uint32 list)
 	{
 		Piece	   *item = item_at(c, &where);
 
-		if (item == NULL || !item->current || item->list != list)
+		if (item == NULL || !item->current || item->code || item->list != list)
 		{
 			vecidx_check_report(c->out, block, slot, "chain of list %u leads to (%u,%u), where it has no segment", list,
 								ItemPointerGetBlockNumberNoCheck(&where), ItemPointerGetOffsetNumberNoCheck(&where));
@@ -555,6 +607,31 @@ check_chain(IvfCheck *c, uint32 list)
 							entry->segments);
 }
 
+/* S3, where codes stand apart.  One that nobody has as its place is of no harm. */
+static void
+check_places(IvfCheck *c)
+{
+	for (uint64 i = 0; i < c->nplaces && !c->out->full; i++)
+	{
+		const Place *place = &c->places[i];
+		BlockNumber block = ItemPointerGetBlockNumberNoCheck(&place->segment);
+		OffsetNumber offset = ItemPointerGetOffsetNumberNoCheck(&place->segment);
+		uint32		list = item_at(c, &place->segment)->list;
+		Piece	   *item = item_at(c, &place->code);
+
+		if (item == NULL || !item->current || !item->code || item->list != list)
+			vecidx_check_report(c->out, block, offset, "row %u of a segment of list %u has its code at (%u,%u), where there is none of the list",
+								place->row, list, ItemPointerGetBlockNumberNoCheck(&place->code),
+								ItemPointerGetOffsetNumberNoCheck(&place->code));
+		else if (item->met)
+			vecidx_check_report(c->out, block, offset, "row %u of a segment of list %u has its code at (%u,%u), which is another row's",
+								place->row, list, ItemPointerGetBlockNumberNoCheck(&place->code),
+								ItemPointerGetOffsetNumberNoCheck(&place->code));
+		else
+			item->met = true;
+	}
+}
+
 static void
 check_chains(IvfCheck *c)
 {
@@ -567,7 +644,7 @@ check_chains(IvfCheck *c)
 	}
 	for (BlockNumber block = 0; block < c->out->nblocks && !c->out->full; block++)
 		for (uint64 i = c->first_item[block]; i < c->first_item[block + 1]; i++)
-			if (c->items[i].current && !c->items[i].met)
+			if (c->items[i].current && !c->items[i].met && !c->items[i].code)
 				vecidx_check_report(c->out, block, (int) (i - c->first_item[block]) + 1,
 									"segment of list %u is not on its chain", c->items[i].list);
 }
@@ -588,6 +665,8 @@ check_index(VecidxCheck *out)
 		check_blocks(c);
 	if (!out->full)
 		check_chains(c);
+	if (!out->full)
+		check_places(c);
 }
 
 const VecidxChecker ivf_checker = {

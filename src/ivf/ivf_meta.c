@@ -257,6 +257,7 @@ load_index(Relation index, const IvfMetaPageData *meta)
 	if (meta->nfilters != (ivf->filters == NULL ? 0 : ivf->filters->ncolumns) ||
 		meta->filter_bytes != (ivf->filters == NULL ? 0 : ivf->filters->row_bytes))
 		vecidx_corrupted(index, IVF_META_BLOCK, -1, "filter columns are not those that the index was made with");
+	ivf->apart = ivf_codes_apart(&ivf->code, ivf->filters);
 	ivf->max_capacity = ivf_segment_capacity(&ivf->code, ivf->filters, IVF_SEGMENT_MAX_SIZE, false);
 	if (ivf->max_capacity == 0)
 		vecidx_corrupted(index, IVF_META_BLOCK, -1, "metapage holds impossible sizes");

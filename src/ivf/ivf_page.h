@@ -17,7 +17,7 @@
 #include "simd/simd.h"
 #include "storage/itemptr.h"
 
-#define IVF_VERSION 4
+#define IVF_VERSION 5
 
 /*
  * From so many dimensions on ivfpq's centroids are what their codes say, and
@@ -25,6 +25,13 @@
  * dimension (README).
  */
 #define IVF_CODED_CENTROID_DIM 256
+
+/*
+ * In an index with further columns, exact codes from so many bytes on stand
+ * apart from their rows, and are looked at only where a row passes (README).
+ */
+#define IVF_APART_SIZE 1024
+
 #define IVF_META_MAGIC 0x20465649	/* "IVF " */
 #define IVF_META_BLOCK ((BlockNumber) 0)
 
@@ -166,8 +173,14 @@ typedef struct IvfSegmentData
 
 	/*
 	 * Follow: float32 factors [nfactors][capacity]; codes of capacity rows,
-	 * or in blocks; ItemPointerData tids[capacity]; a chunk (index/filter.h) of
+	 * or in blocks, or (ivf_codes_apart()) ItemPointerData places[capacity] of the
+	 * segments where they stand; ItemPointerData tids[capacity]; a chunk (index/filter.h) of
 	 * the further columns' values for capacity rows, rounded up to eight; padding.
+	 *
+	 * Places from count on are of codes whose rows are gone, to be used again,
+	 * or invalid.
+	 *
+	 * With IVF_SEGMENT_CODE: the code of one row, padding.
 	 */
 } IvfSegmentData;
 
@@ -179,6 +192,8 @@ StaticAssertDecl(sizeof(IvfSegmentData) == 24, "a segment's head is 24 bytes on 
 #define IVF_SEGMENT_BLOCKS 1
 /* Nothing may be added: the list is being rewritten, or that was cut short. */
 #define IVF_SEGMENT_CLOSED 2
+/* No rows, but the code of one that is in another segment of the list; next is invalid, count = capacity = 1. */
+#define IVF_SEGMENT_CODE 4
 
 /* What one segment may take. */
 #define IVF_SEGMENT_MAX_SIZE \
@@ -194,6 +209,27 @@ typedef struct IvfSegmentLayout
 	Size		filters;		/* 0 if there are none */
 	Size		size;			/* a multiple of 8 */
 } IvfSegmentLayout;
+
+/* Whether codes stand apart from their rows. */
+static inline bool
+ivf_codes_apart(const ListCode *code, const VecidxFilterLayout *filters)
+{
+	return filters != NULL && code->exact && code->code_size >= IVF_APART_SIZE;
+}
+
+/* What a segment in rows has in the place of a row's code: the code, or where it is. */
+static inline Size
+ivf_stored_size(const ListCode *code, const VecidxFilterLayout *filters)
+{
+	return ivf_codes_apart(code, filters) ? sizeof(ItemPointerData) : code->code_size;
+}
+
+/* Length of a segment with the code of one row; kernels may read SIMD_SLACK bytes past that (see below). */
+static inline Size
+ivf_code_segment_size(const ListCode *code)
+{
+	return MAXALIGN(sizeof(IvfSegmentData) + code->code_size + SIMD_SLACK - sizeof(VecidxPageOpaqueData));
+}
 
 /* Rows of the chunk with the further columns' values. */
 #define IVF_FILTER_CAPACITY(capacity) (((uint32) (capacity) + 7) / 8 * 8)
@@ -216,7 +252,7 @@ ivf_segment_layout(const ListCode *code, const VecidxFilterLayout *filters, uint
 		codes = (capacity / LISTCODE_BLOCK) * listcode_block_size(code, LISTCODE_BLOCK) +
 			(capacity % LISTCODE_BLOCK > 0 ? listcode_block_size(code, capacity % LISTCODE_BLOCK) : 0);
 	else
-		codes = code->code_size * capacity;
+		codes = ivf_stored_size(code, filters) * capacity;
 	layout.tids = layout.codes + (codes + 1) / 2 * 2;
 	layout.size = layout.tids + sizeof(ItemPointerData) * capacity;
 	if (filters != NULL)
@@ -229,12 +265,14 @@ ivf_segment_layout(const ListCode *code, const VecidxFilterLayout *filters, uint
 	return layout;
 }
 
-/* Bytes of a row in a long segment, rounded up. */
+/* Bytes of a row in a long segment and, if its code is apart, there; rounded up. */
 static inline Size
 ivf_row_size(const ListCode *code, const VecidxFilterLayout *filters)
 {
 	Size		size = code->code_size + sizeof(float4) * code->nfactors + sizeof(ItemPointerData);
 
+	if (ivf_codes_apart(code, filters))
+		size += sizeof(ItemPointerData) + sizeof(ItemIdData) + sizeof(IvfSegmentData);
 	return filters == NULL ? size : size + filters->packed_size;
 }
 
@@ -244,11 +282,13 @@ ivf_segment_capacity(const ListCode *code, const VecidxFilterLayout *filters, Si
 {
 	uint32		capacity;
 
-	if (bytes < sizeof(IvfSegmentData) || code->code_size > BLCKSZ)
+	if (bytes < sizeof(IvfSegmentData) || code->code_size > BLCKSZ ||
+		(ivf_codes_apart(code, filters) && ivf_code_segment_size(code) > IVF_SEGMENT_MAX_SIZE))
 		return 0;
 	/* without NULL bits, of which a row may have less than a byte */
 	capacity = (uint32) ((bytes - sizeof(IvfSegmentData)) /
-						 (ivf_row_size(code, NULL) + (filters == NULL ? 0 : filters->row_bytes))) + 1;
+						 (ivf_stored_size(code, filters) + sizeof(float4) * code->nfactors + sizeof(ItemPointerData) +
+						  (filters == NULL ? 0 : filters->row_bytes))) + 1;
 	while (capacity > 0 && ivf_segment_layout(code, filters, capacity, blocks).size > bytes)
 		capacity--;
 	return capacity;

@@ -44,9 +44,24 @@ ivf_segment_on_page(const ListCode *code, const VecidxFilterLayout *filters, Pag
 		return "no such segment";
 	if (ItemIdGetOffset(itemid) != MAXALIGN(ItemIdGetOffset(itemid)) ||
 		ItemIdGetOffset(itemid) < ((PageHeader) page)->pd_upper ||
-		ItemIdGetOffset(itemid) + size > ((PageHeader) page)->pd_special || size < sizeof(IvfSegmentData))
+		ItemIdGetOffset(itemid) + size > ((PageHeader) page)->pd_special ||
+		size < sizeof(IvfSegmentData) || size > IVF_SEGMENT_MAX_SIZE)
 		return "segment is not where items are";
 	segment = (IvfSegment) PageGetItem(page, itemid);
+	ref->segment = segment;
+	if (segment->flags == IVF_SEGMENT_CODE)
+	{
+		if (!ivf_codes_apart(code, filters) || segment->capacity != 1 || segment->count != 1 ||
+			ItemPointerIsValid(&segment->next))
+			return "segment contradicts itself";
+		if (size != ivf_code_segment_size(code))
+			return "segment has the wrong size";
+		ref->codes = (const uint8 *) (segment + 1);
+		ref->a = ref->b = NULL;
+		ref->places = ref->tids = NULL;
+		ref->filters = NULL;
+		return NULL;
+	}
 	if ((segment->flags & ~(IVF_SEGMENT_BLOCKS | IVF_SEGMENT_CLOSED)) != 0 || segment->count > segment->capacity ||
 		((segment->flags & IVF_SEGMENT_BLOCKS) != 0 &&
 		 (code->nnibbles == 0 || segment->count != segment->capacity)))
@@ -54,10 +69,15 @@ ivf_segment_on_page(const ListCode *code, const VecidxFilterLayout *filters, Pag
 	layout = ivf_segment_layout(code, filters, segment->capacity, (segment->flags & IVF_SEGMENT_BLOCKS) != 0);
 	if (layout.size != size)
 		return "segment has the wrong size";
-	ref->segment = segment;
 	ref->a = layout.a == 0 ? NULL : (const float *) ((char *) segment + layout.a);
 	ref->b = layout.b == 0 ? NULL : (const float *) ((char *) segment + layout.b);
 	ref->codes = (const uint8 *) segment + layout.codes;
+	ref->places = NULL;
+	if (ivf_codes_apart(code, filters))
+	{
+		ref->places = (const ItemPointerData *) ref->codes;
+		ref->codes = NULL;
+	}
 	ref->tids = (const ItemPointerData *) ((char *) segment + layout.tids);
 	ref->filters = filters == NULL ? NULL : (const uint8 *) segment + layout.filters;
 	return NULL;
@@ -74,34 +94,86 @@ remember_blocks(IvfIndex *ivf)
 		ivf->list_memory.slots[i].block = i;
 }
 
-bool
-ivf_segment_try(IvfIndex *ivf, Relation index, const ItemPointerData *where, uint32 list,
-				const uint32 *generation, int lockmode, IvfSegmentRef *ref, const char **problem)
+/* Pin a page that segments lead to; an invalid buffer if it is behind the end. */
+static Buffer
+pin_page(IvfIndex *ivf, Relation index, BlockNumber block)
 {
-	BlockNumber block = ItemPointerGetBlockNumberNoCheck(where);
-
-	*problem = "segment is behind the end of the index";
 	if (unlikely(block >= ivf->nblocks))
 	{
 		ivf->nblocks = RelationGetNumberOfBlocks(index);
 		if (block >= ivf->nblocks)
-			return false;
+			return InvalidBuffer;
 	}
 	if (unlikely(block >= ivf->list_memory.n))
 		remember_blocks(ivf);
-	ref->buffer = pagemem_pin(&ivf->list_memory.slots[block], index);
-	LockBuffer(ref->buffer, lockmode);
-	*problem = vecidx_page_problem(BufferGetPage(ref->buffer), VECIDX_PAGE_LIST, IVF_VERSION);
-	if (likely(*problem == NULL))
-		*problem = ivf_segment_on_page(&ivf->code, ivf->filters, BufferGetPage(ref->buffer),
-									   ItemPointerGetOffsetNumberNoCheck(where), ref);
-	if (likely(*problem == NULL) &&
+	return pagemem_pin(&ivf->list_memory.slots[block], index);
+}
+
+/* What is wrong with a page that segments lead to, or with the segment there, or NULL. */
+static const char *
+segment_problem(const IvfIndex *ivf, Page page, const ItemPointerData *where, uint32 list, const uint32 *generation,
+				IvfSegmentRef *ref)
+{
+	const char *problem = vecidx_page_problem(page, VECIDX_PAGE_LIST, IVF_VERSION);
+
+	if (likely(problem == NULL))
+		problem = ivf_segment_on_page(&ivf->code, ivf->filters, page, ItemPointerGetOffsetNumberNoCheck(where), ref);
+	if (likely(problem == NULL) &&
 		unlikely(ref->segment->list != list || (generation != NULL && ref->segment->generation != *generation)))
-		*problem = "segment is of another list";
+		problem = "segment is of another list";
+	return problem;
+}
+
+bool
+ivf_segment_try(IvfIndex *ivf, Relation index, const ItemPointerData *where, uint32 list,
+				const uint32 *generation, int lockmode, IvfSegmentRef *ref, const char **problem)
+{
+	*problem = "segment is behind the end of the index";
+	ref->buffer = pin_page(ivf, index, ItemPointerGetBlockNumberNoCheck(where));
+	if (unlikely(!BufferIsValid(ref->buffer)))
+		return false;
+	LockBuffer(ref->buffer, lockmode);
+	*problem = segment_problem(ivf, BufferGetPage(ref->buffer), where, list, generation, ref);
+	if (likely(*problem == NULL) && unlikely(ref->tids == NULL))
+		*problem = "a code stands where a segment of rows should";
 	if (likely(*problem == NULL))
 		return true;
 	UnlockReleaseBuffer(ref->buffer);
 	return false;
+}
+
+/* As segment_problem(), of a code that stands apart. */
+static const char *
+code_problem(const IvfIndex *ivf, Page page, const ItemPointerData *where, uint32 list, uint32 generation,
+			 IvfSegmentRef *ref)
+{
+	const char *problem = segment_problem(ivf, page, where, list, &generation, ref);
+
+	return problem == NULL && ref->tids != NULL ? "a segment of rows stands where a code should" : problem;
+}
+
+const uint8 *
+ivf_code_read(IvfCodeReader *reader, IvfIndex *ivf, Relation index, const ItemPointerData *place,
+			  uint32 list, uint32 generation, const char **problem)
+{
+	BlockNumber block = ItemPointerGetBlockNumberNoCheck(place);
+	IvfSegmentRef ref;
+
+	if (!BufferIsValid(reader->buffer) || reader->block != block)
+	{
+		ivf_code_reader_close(reader);
+		*problem = "code is behind the end of the index";
+		reader->buffer = pin_page(ivf, index, block);
+		if (unlikely(!BufferIsValid(reader->buffer)))
+			return NULL;
+		reader->block = block;
+		LockBuffer(reader->buffer, BUFFER_LOCK_SHARE);
+	}
+	*problem = code_problem(ivf, BufferGetPage(reader->buffer), place, list, generation, &ref);
+	if (likely(*problem == NULL))
+		return ref.codes;
+	ivf_code_reader_close(reader);
+	return NULL;
 }
 
 /* ---- Rows in memory ---- */
@@ -156,8 +228,9 @@ ivf_rows_add(IvfRows *rows, const float *factors, const uint8 *code, const uint8
 	rows->tids[rows->n++] = *tid;
 }
 
-void
-ivf_rows_add_segment(IvfRows *rows, const IvfSegmentRef *ref)
+/* The rows (with a TID) of a segment, appended. */
+static void
+add_segment(IvfRows *rows, const IvfSegmentRef *ref)
 {
 	const ListCode *code = rows->code;
 	bool		blocks = (ref->segment->flags & IVF_SEGMENT_BLOCKS) != 0;
@@ -196,12 +269,43 @@ ivf_rows_add_segment(IvfRows *rows, const IvfSegmentRef *ref)
 		pfree(packed);
 }
 
+/*
+ * The same where codes are apart: segment is a copy of one that was at (block,
+ * offset).  The list is closed, so all that may happen to it is that dead rows
+ * go.
+ */
+static void
+add_segment_apart(IvfRows *rows, IvfIndex *ivf, Relation index, IvfSegment segment, BlockNumber block, OffsetNumber offset)
+{
+	IvfSegmentLayout layout = ivf_segment_layout(rows->code, rows->layout, segment->capacity, false);
+	const ItemPointerData *places = (ItemPointerData *) ((char *) segment + layout.codes);
+	const ItemPointerData *tids = (ItemPointerData *) ((char *) segment + layout.tids);
+	const uint8 *filters = (uint8 *) segment + layout.filters;
+	uint8	   *packed = palloc(rows->layout->packed_size);
+	IvfCodeReader reader = {InvalidBuffer, 0};
+
+	rows_reserve(rows, segment->count);
+	for (int i = 0; i < segment->count; i++)
+	{
+		const char *problem;
+		const uint8 *code = ivf_code_read(&reader, ivf, index, &places[i], segment->list, segment->generation, &problem);
+
+		if (code == NULL)
+			vecidx_corrupted(index, block, offset, problem);
+		vecidx_filter_get(rows->layout, filters, IVF_FILTER_CAPACITY(segment->capacity), i, packed);
+		ivf_rows_add(rows, NULL, code, packed, &tids[i]);
+	}
+	ivf_code_reader_close(&reader);
+	pfree(packed);
+}
+
 ItemPointerData
 ivf_chain_read_some(IvfIndex *ivf, Relation index, const IvfListCopy *list, ItemPointerData next, size_t enough,
 					IvfRows *rows)
 {
 	BlockNumber most = RelationGetNumberOfBlocks(index);
 	uint64		segments = 0;
+	IvfSegment	copy = ivf->apart ? palloc(IVF_SEGMENT_MAX_SIZE) : NULL;
 
 	while (ItemPointerIsValid(&next) && rows->n < enough)
 	{
@@ -216,10 +320,17 @@ ivf_chain_read_some(IvfIndex *ivf, Relation index, const IvfListCopy *list, Item
 		/* a chain has no more segments than there is room for */
 		if (++segments > (uint64) most * MaxOffsetNumber)
 			vecidx_corrupted(index, block, offset, "segments of a list form a ring");
-		ivf_rows_add_segment(rows, &ref);
 		next = ref.segment->next;
+		if (ivf->apart)
+			memcpy(copy, ref.segment, ivf_segment_layout(&ivf->code, ivf->filters, ref.segment->capacity, false).size);
+		else
+			add_segment(rows, &ref);
 		ivf_segment_release(&ref);
+		if (ivf->apart)
+			add_segment_apart(rows, ivf, index, copy, block, offset);
 	}
+	if (copy != NULL)
+		pfree(copy);
 	return next;
 }
 
@@ -236,7 +347,8 @@ ivf_chain_read(IvfIndex *ivf, Relation index, const IvfListCopy *list, IvfRows *
  * which: indices into rows, NULL for first, first + 1 ...
  */
 void
-ivf_segment_fill(IvfSegment segment, const IvfRows *rows, const uint32 *which, size_t first, uint32 n, bool blocks)
+ivf_segment_fill(IvfSegment segment, const IvfRows *rows, const uint32 *which, size_t first, uint32 n, bool blocks,
+				 const ItemPointerData *places)
 {
 	const ListCode *code = rows->code;
 	IvfSegmentLayout layout = ivf_segment_layout(code, rows->layout, segment->capacity, blocks);
@@ -255,7 +367,9 @@ ivf_segment_fill(IvfSegment segment, const IvfRows *rows, const uint32 *which, s
 			((float *) (base + layout.a))[i] = rows->factors[row * code->nfactors];
 			((float *) (base + layout.b))[i] = rows->factors[row * code->nfactors + 1];
 		}
-		if (!blocks)
+		if (places != NULL)
+			((ItemPointerData *) (base + layout.codes))[i] = places[i];
+		else if (!blocks)
 			memcpy(base + layout.codes + i * code->code_size, bytes, code->code_size);
 		else
 		{
@@ -274,6 +388,24 @@ ivf_segment_fill(IvfSegment segment, const IvfRows *rows, const uint32 *which, s
 	}
 	if (packing != NULL)
 		pfree(packing);
+}
+
+OffsetNumber
+ivf_code_put(const ListCode *code, Page page, uint32 list, uint32 generation, const uint8 *bytes, void *scratch)
+{
+	IvfSegment	segment = scratch;
+	OffsetNumber offset;
+
+	segment->list = list;
+	segment->generation = generation;
+	ItemPointerSetInvalid(&segment->next);
+	segment->count = segment->capacity = 1;
+	segment->flags = IVF_SEGMENT_CODE;
+	memcpy(segment + 1, bytes, code->code_size);
+	offset = PageAddItem(page, (Item) segment, ivf_code_segment_size(code), InvalidOffsetNumber, false, false);
+	if (offset == InvalidOffsetNumber)
+		elog(ERROR, "failed to add a code to a list page");
+	return offset;
 }
 
 void
@@ -385,6 +517,39 @@ put_segment(PageChange *change, Buffer buffer, IvfSegment segment, Size size)
 	return where;
 }
 
+/* Write the codes of n rows, as ivf_segment_fill() has them, apart, on pages with room. */
+static void
+write_codes(IvfIndex *ivf, Relation index, uint32 list, uint32 generation,
+			const IvfRows *rows, const uint32 *which, size_t first, uint32 n, ItemPointerData *places)
+{
+	const ListCode *code = &ivf->code;
+	Size		size = ivf_code_segment_size(code);
+	void	   *scratch = palloc0(size);
+
+	for (uint32 i = 0; i < n;)
+	{
+		Buffer		buffer = ivf_list_page(ivf, index, size, false);
+		PageChange	change;
+		Page		page;
+
+		CHECK_FOR_INTERRUPTS();
+		page_change_begin(&change, index, false);
+		page = page_change_register(&change, buffer, false);
+		do
+		{
+			size_t		row = which != NULL ? which[first + i] : first + i;
+			OffsetNumber offset = ivf_code_put(code, page, list, generation, rows->codes + row * code->code_size, scratch);
+
+			ItemPointerSet(&places[i], BufferGetBlockNumber(buffer), offset);
+			i++;
+		} while (i < n && PageGetFreeSpace(page) >= size);
+		page_change_commit(&change);
+		ivf_note_free_space(index, buffer);
+		UnlockReleaseBuffer(buffer);
+	}
+	pfree(scratch);
+}
+
 void
 ivf_chain_prepend(IvfIndex *ivf, Relation index, uint32 list, uint32 generation,
 				  const IvfRows *rows, const uint32 *which, size_t n, IvfChain *chain)
@@ -393,6 +558,7 @@ ivf_chain_prepend(IvfIndex *ivf, Relation index, uint32 list, uint32 generation,
 	bool		blocks = code->nnibbles > 0;
 	uint32		most = ivf_segment_capacity(code, ivf->filters, IVF_SEGMENT_MAX_SIZE, blocks);
 	IvfSegment	segment = palloc(IVF_SEGMENT_MAX_SIZE);
+	ItemPointerData *places = ivf->apart ? palloc(sizeof(ItemPointerData) * most) : NULL;
 	size_t		left = n;
 
 	/* from the end, so that each knows where the next one is */
@@ -413,7 +579,9 @@ ivf_chain_prepend(IvfIndex *ivf, Relation index, uint32 list, uint32 generation,
 		segment->generation = generation;
 		segment->next = chain->head;
 		segment->capacity = count;
-		ivf_segment_fill(segment, rows, which, left - count, count, blocks);
+		if (places != NULL)
+			write_codes(ivf, index, list, generation, rows, which, left - count, count, places);
+		ivf_segment_fill(segment, rows, which, left - count, count, blocks, places);
 		buffer = ivf_list_page(ivf, index, size, false);
 		page_change_begin(&change, index, false);
 		chain->head = put_segment(&change, buffer, segment, size);
@@ -428,6 +596,8 @@ ivf_chain_prepend(IvfIndex *ivf, Relation index, uint32 list, uint32 generation,
 		left -= count;
 	}
 	pfree(segment);
+	if (places != NULL)
+		pfree(places);
 }
 
 void
@@ -463,10 +633,69 @@ write_filter(void *arg, Size offset, const void *bytes, Size n)
 	page_change_write(target->change, target->buffer, target->chunk + offset, bytes, n);
 }
 
-/* Add the row to the segment; its page is locked. */
+/*
+ * A page for the code of the next row of a segment that has room, where codes
+ * stand apart: exclusively locked, without waiting, as the segment's is.  *place
+ * is where it is to go, with the code of a row that is gone, or invalid: then
+ * the page has room.  May be the segment's own page.
+ *
+ * A place whose page is locked by somebody is given up; it is free again when
+ * the list is rewritten.
+ */
+static Buffer
+code_page(IvfIndex *ivf, Relation index, const IvfSegmentRef *ref, ItemPointerData *place)
+{
+	*place = ref->places[ref->segment->count];
+	if (ItemPointerIsValid(place))
+	{
+		Buffer		buffer = pin_page(ivf, index, ItemPointerGetBlockNumber(place));
+		IvfSegmentRef code;
+
+		if (buffer == ref->buffer || (BufferIsValid(buffer) && ConditionalLockBuffer(buffer)))
+		{
+			if (code_problem(ivf, BufferGetPage(buffer), place, ref->segment->list, ref->segment->generation, &code) == NULL)
+				return buffer;
+			if (buffer != ref->buffer)
+				LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+		}
+		if (BufferIsValid(buffer))
+			ReleaseBuffer(buffer);
+		ItemPointerSetInvalid(place);
+	}
+	return ivf_list_page(ivf, index, ivf_code_segment_size(&ivf->code), false);
+}
+
+/* Write a code apart, to where code_page() says; *place is filled in where there was none. */
+static void
+add_code(IvfIndex *ivf, PageChange *change, const IvfSegment segment, Buffer buffer, const uint8 *code,
+		 ItemPointerData *place)
+{
+	if (ItemPointerIsValid(place))
+	{
+		Page		page = BufferGetPage(buffer);
+		char	   *item = PageGetItem(page, PageGetItemId(page, ItemPointerGetOffsetNumber(place)));
+
+		page_change_write(change, buffer, item + sizeof(IvfSegmentData) - page, code, ivf->code.code_size);
+	}
+	else
+	{
+		void	   *scratch = palloc0(ivf_code_segment_size(&ivf->code));
+
+		OffsetNumber offset = ivf_code_put(&ivf->code, page_change_register(change, buffer, false), segment->list,
+										   segment->generation, code, scratch);
+
+		ItemPointerSet(place, BufferGetBlockNumber(buffer), offset);
+		pfree(scratch);
+	}
+}
+
+/*
+ * Add the row to the segment; its page is locked, and the one that its code goes to if
+ * that stands apart (code_page()).
+ */
 static void
 add_row(IvfIndex *ivf, PageChange *change, IvfSegmentRef *ref, const float *factors,
-		const uint8 *code, const uint8 *filters, const ItemPointerData *tid)
+		const uint8 *code, const uint8 *filters, const ItemPointerData *tid, Buffer code_buffer, ItemPointerData *place)
 {
 	IvfSegment	segment = ref->segment;
 	char	   *page = BufferGetPage(ref->buffer);
@@ -477,8 +706,14 @@ add_row(IvfIndex *ivf, PageChange *change, IvfSegmentRef *ref, const float *fact
 		page_change_write(change, ref->buffer, (char *) &ref->a[segment->count] - page, &factors[0], sizeof(float));
 		page_change_write(change, ref->buffer, (char *) &ref->b[segment->count] - page, &factors[1], sizeof(float));
 	}
-	page_change_write(change, ref->buffer,
-					  (char *) ref->codes + segment->count * ivf->code.code_size - page, code, ivf->code.code_size);
+	if (ivf->apart)
+	{
+		add_code(ivf, change, segment, code_buffer, code, place);
+		page_change_write(change, ref->buffer, (char *) &ref->places[segment->count] - page, place, sizeof(ItemPointerData));
+	}
+	else
+		page_change_write(change, ref->buffer,
+						  (char *) ref->codes + segment->count * ivf->code.code_size - page, code, ivf->code.code_size);
 	page_change_write(change, ref->buffer, (char *) &ref->tids[segment->count] - page, tid, sizeof(ItemPointerData));
 	if (ivf->filters != NULL)
 	{
@@ -501,13 +736,15 @@ new_capacity(const IvfIndex *ivf, double rows)
 }
 
 /*
- * Add a segment to a list whose tail has no room, with the row in it.  The
+ * Add a segment to a list whose tail has no room, with the row in it; but
+ * empty where codes stand apart, as a record has no page left for one.  The
  * directory page is locked first, so that only one backend does it.  closed:
- * nobody rewrites lists at present, so the tail may be a closed one.
+ * nobody rewrites lists at present, so the tail may be a closed one.  *added is where it is.
  */
 static bool
 append_segment(IvfIndex *ivf, Relation index, const IvfListCopy *list, const float *factors,
-			   const uint8 *code, const uint8 *filters, const ItemPointerData *tid, bool closed, double *grown)
+			   const uint8 *code, const uint8 *filters, const ItemPointerData *tid, bool closed, double *grown,
+			   ItemPointerData *added)
 {
 	IvfSegmentRef tail = {.buffer = InvalidBuffer};
 	IvfSegment	segment;
@@ -561,7 +798,7 @@ append_segment(IvfIndex *ivf, Relation index, const IvfListCopy *list, const flo
 	rows.factors = unconstify(float *, factors);
 	rows.codes = unconstify(uint8 *, code);
 	rows.tids = unconstify(ItemPointerData *, tid);
-	ivf_segment_fill(segment, &rows, NULL, 0, 1, false);
+	ivf_segment_fill(segment, &rows, NULL, 0, ivf->apart ? 0 : 1, false, NULL);
 
 	/* waits for nobody; it may be the tail's page itself */
 	if (BufferIsValid(tail.buffer) && PageGetFreeSpace(BufferGetPage(tail.buffer)) >= size)
@@ -603,59 +840,94 @@ append_segment(IvfIndex *ivf, Relation index, const IvfListCopy *list, const flo
 	pfree(segment);
 	pfree(made);
 	*grown = nrows + 1;
+	*added = where;
 	return true;
+}
+
+/* How an attempt to add a row to a list's tail ended. */
+typedef enum Appended
+{
+	APPENDED,
+	LIST_CHANGED,
+	TAIL_FULL,
+	TAIL_CLOSED
+} Appended;
+
+static Appended
+append_to_tail(IvfIndex *ivf, Relation index, const IvfListCopy *list, const ItemPointerData *where, const float *factors,
+			   const uint8 *code, const uint8 *filters, const ItemPointerData *tid)
+{
+	IvfSegmentRef tail;
+	const char *problem;
+	PageChange	change;
+	Buffer		code_buffer = InvalidBuffer;
+	ItemPointerData place;
+	bool		reused = false;
+	Appended	result = LIST_CHANGED;
+
+	if (!ivf_segment_try(ivf, index, where, list->list, &list->generation, BUFFER_LOCK_EXCLUSIVE, &tail, &problem))
+		return LIST_CHANGED;	/* rewritten, and freed since; or damage, which the next look at the entry shows */
+	if (ItemPointerIsValid(&tail.segment->next))
+		;
+	else if ((tail.segment->flags & IVF_SEGMENT_CLOSED) != 0)
+		result = TAIL_CLOSED;
+	else if (tail.segment->count >= tail.segment->capacity)
+		result = TAIL_FULL;
+	else
+	{
+		if (ivf->apart)
+		{
+			code_buffer = code_page(ivf, index, &tail, &place);
+			reused = ItemPointerIsValid(&place);
+		}
+		page_change_begin(&change, index, false);
+		add_row(ivf, &change, &tail, factors, code, filters, tid, code_buffer, &place);
+		page_change_commit(&change);
+		if (BufferIsValid(code_buffer) && !reused)
+			ivf_note_free_space(index, code_buffer);
+		if (code_buffer == tail.buffer)
+			ReleaseBuffer(code_buffer);
+		else if (BufferIsValid(code_buffer))
+			UnlockReleaseBuffer(code_buffer);
+		result = APPENDED;
+	}
+	ivf_segment_release(&tail);
+	return result;
 }
 
 bool
 ivf_append(IvfIndex *ivf, Relation index, const IvfListCopy *list, const float *factors,
 		   const uint8 *code, const uint8 *filters, const ItemPointerData *tid, double *grown)
 {
+	Appended	result = TAIL_FULL;
+	ItemPointerData added;
+	bool		done;
+
 	*grown = 0;
 	if (ItemPointerIsValid(&list->tail))
+		result = append_to_tail(ivf, index, list, &list->tail, factors, code, filters, tid);
+	if (result == APPENDED || result == LIST_CHANGED)
+		return result == APPENDED;
+	if (result == TAIL_FULL)
+		done = append_segment(ivf, index, list, factors, code, filters, tid, false, grown, &added);
+	else
 	{
-		IvfSegmentRef tail;
-		const char *problem;
-		bool		closed;
-
-		if (!ivf_segment_try(ivf, index, &list->tail, list->list, &list->generation, BUFFER_LOCK_EXCLUSIVE,
-							 &tail, &problem))
-			return false;		/* rewritten, and freed since; or damage, which the next look at the entry shows */
-		if (ItemPointerIsValid(&tail.segment->next))
+		/* being rewritten, or that was cut short: who does it has ended when this lock is had */
+		ivf_maintain_share(index);
+		if (!ivf_index_refresh(ivf, index) || ivf->npending > 0)
 		{
-			ivf_segment_release(&tail);
+			/* it has a successor already, by the metapage */
+			ivf_maintain_unshare(index);
+			(void) ivf_maintain_lock(index, true);
+			(void) ivf_directory_finish(ivf, index);
+			ivf_maintain_unlock(index);
 			return false;
 		}
-		closed = (tail.segment->flags & IVF_SEGMENT_CLOSED) != 0;
-		if (!closed && tail.segment->count < tail.segment->capacity)
-		{
-			PageChange	change;
-
-			page_change_begin(&change, index, false);
-			add_row(ivf, &change, &tail, factors, code, filters, tid);
-			page_change_commit(&change);
-			ivf_segment_release(&tail);
-			return true;
-		}
-		ivf_segment_release(&tail);
-		if (closed)
-		{
-			/* being rewritten, or that was cut short: who does it has ended when this lock is had */
-			bool		done;
-
-			ivf_maintain_share(index);
-			if (!ivf_index_refresh(ivf, index) || ivf->npending > 0)
-			{
-				/* it has a successor already, by the metapage */
-				ivf_maintain_unshare(index);
-				(void) ivf_maintain_lock(index, true);
-				(void) ivf_directory_finish(ivf, index);
-				ivf_maintain_unlock(index);
-				return false;
-			}
-			done = append_segment(ivf, index, list, factors, code, filters, tid, true, grown);
-			ivf_maintain_unshare(index);
-			return done;
-		}
+		done = append_segment(ivf, index, list, factors, code, filters, tid, true, grown, &added);
+		ivf_maintain_unshare(index);
 	}
-	return append_segment(ivf, index, list, factors, code, filters, tid, false, grown);
+	/* unless others have filled it, or closed it, just now */
+	if (done && ivf->apart)
+		done = append_to_tail(ivf, index, list, &added, factors, code, filters, tid) == APPENDED;
+	return done;
 }

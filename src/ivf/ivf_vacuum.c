@@ -151,7 +151,8 @@ count_dead(VacuumState *state, const IvfSegmentRef *ref, uint32 *live)
 	uint32		dead = 0;
 	uint32		valid = 0;
 
-	for (uint32 i = 0; i < ref->segment->count; i++)
+	/* what stands apart goes with its row's segment */
+	for (uint32 i = 0; ref->tids != NULL && i < ref->segment->count; i++)
 	{
 		valid += ItemPointerIsValid(&ref->tids[i]);
 		dead += is_dead(state, &ref->tids[i]);
@@ -180,9 +181,12 @@ remove_dead(VacuumState *state, IvfSegmentRef *ref)
 	float	   *a = unconstify(float *, ref->a);
 	float	   *b = unconstify(float *, ref->b);
 	uint8	   *codes = unconstify(uint8 *, ref->codes);
+	ItemPointerData *places = unconstify(ItemPointerData *, ref->places);
 	Size		size = state->ivf->code.code_size;
 	uint32		i = 0;
 
+	if (tids == NULL)
+		return;
 	while (i < segment->count)
 	{
 		uint32		last = segment->count - 1;
@@ -202,7 +206,16 @@ remove_dead(VacuumState *state, IvfSegmentRef *ref)
 		if (i < last)
 		{
 			tids[i] = tids[last];
-			memcpy(codes + i * size, codes + last * size, size);
+			if (places == NULL)
+				memcpy(codes + i * size, codes + last * size, size);
+			else
+			{
+				/* the place stays the segment's: for the next row that comes */
+				ItemPointerData place = places[i];
+
+				places[i] = places[last];
+				places[last] = place;
+			}
 			if (a != NULL)
 			{
 				a[i] = a[last];
@@ -701,10 +714,20 @@ find_replaced(VacuumState *state, IvfListCopy *lists, int most, int users)
 	return n;
 }
 
+static void
+add_replaced(Replaced *replaced, const ItemPointerData *where, const IvfListCopy *list)
+{
+	replaced->block = ItemPointerGetBlockNumber(where);
+	replaced->leftover.offset = ItemPointerGetOffsetNumber(where);
+	replaced->leftover.list = list->list;
+	replaced->leftover.generation = list->generation;
+}
+
 /* The segments of these lists, of those that VACUUM has left. */
 static int
 find_segments(VacuumState *state, const IvfListCopy *lists, int nlists, Replaced **replaced)
 {
+	BlockNumber nblocks = RelationGetNumberOfBlocks(state->index);
 	int			room = 4 * nlists;
 	int			n = 0;
 
@@ -717,18 +740,20 @@ find_segments(VacuumState *state, const IvfListCopy *lists, int nlists, Replaced
 
 		for (uint32 j = 0; j < lists[i].segments + 1 && ItemPointerIsValid(&next); j++)
 		{
-			Replaced   *one;
+			ItemPointerData where = next;
 
 			if (!ivf_segment_try(state->ivf, state->index, &next, lists[i].list, &lists[i].generation, BUFFER_LOCK_SHARE,
 								 &ref, &problem))
 				break;
-			if (n == room)
-				*replaced = repalloc(*replaced, sizeof(Replaced) * (room *= 2));
-			one = &(*replaced)[n++];
-			one->block = ItemPointerGetBlockNumber(&next);
-			one->leftover.offset = ItemPointerGetOffsetNumber(&next);
-			one->leftover.list = lists[i].list;
-			one->leftover.generation = lists[i].generation;
+			if (n + 1 + ref.segment->capacity > room)
+			{
+				room = 2 * room + ref.segment->capacity;
+				*replaced = repalloc_huge(*replaced, sizeof(Replaced) * room);
+			}
+			add_replaced(&(*replaced)[n++], &where, &lists[i]);
+			for (int k = 0; ref.places != NULL && k < ref.segment->capacity; k++)
+				if (ItemPointerIsValid(&ref.places[k]) && ItemPointerGetBlockNumber(&ref.places[k]) < nblocks)
+					add_replaced(&(*replaced)[n++], &ref.places[k], &lists[i]);
 			next = ref.segment->next;
 			ivf_segment_release(&ref);
 		}
@@ -782,7 +807,7 @@ ivf_free_replaced(IvfIndex *ivf, Relation index, Relation heap, int users)
 		int			on_page = 0;
 
 		CHECK_FOR_INTERRUPTS();
-		for (; i < n && replaced[i].block == block; i++)
+		for (; i < n && replaced[i].block == block && on_page < MaxOffsetNumber; i++)
 			leftovers[on_page++] = replaced[i].leftover;
 		free_segments(&state, block, leftovers, on_page);
 	}

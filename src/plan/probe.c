@@ -36,6 +36,7 @@
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 #include "plan/probe.h"
+#include "utils/float.h"
 #include "utils/snapmgr.h"
 
 /* What a look takes, and each row of it, in microseconds. */
@@ -44,41 +45,44 @@
 
 /* It may take this part of what the query is expected to take. */
 #define LOOK_SHARE 0.05
+#define LOOK_MORE_SHARE 0.08	/* once begun */
 
 /*
  * Rows to look at before the first thought, and at most; when they have been
  * looked at, so many times more are.
  */
 #define LOOK_FIRST 20
-#define LOOK_GROWTH 4
+#define LOOK_GROWTH 3
 #define LOOK_MOST (LOOK_FIRST * LOOK_GROWTH * LOOK_GROWTH)
 
 /* Lists of an ivf index that hold the first ones: no need to be sure. */
 #define LOOK_PROBES 4
 
-/*
- * A plan that is so many times cheaper than the others is taken without
- * looking further.
- */
+/* A path that is so many times cheaper than the others is taken without looking further. */
 #define CLEARLY 3
 
-/* What a unit of cost takes in plans that read a whole table, and in others (index/README.md, "cost.h"). */
-#define TABLE_UNIT_US 2.5
-#define OTHER_UNIT_US 0.3
+/*
+ * A unit of cost is a microsecond of a search, and of plans that read a whole
+ * table.  Plans that fetch what another index names pay for pages as if few
+ * were in memory.  Where most are, they take this for each row, beside its
+ * distance, and for a unit of the cost of that index.
+ */
+#define FETCHED_ROW_US 0.45
+#define INDEX_UNIT_US 8.0
+#define DISTANCE_UNIT_US 0.005	/* a cpu_operator_cost of a distance: types/vectype_cost.c */
 
 /*
  * What is thought of the share of rows near the query that meet the
- * conditions: RATES values, each a multiple of the next, the middle one being
- * the share of all rows; and how likely each is.
+ * conditions: RATES values, each a multiple of the last, the middle one being
+ * the share of all rows.  Each step from there is half as likely.
  */
 #define RATES 13
 #define RATE_FACTOR 4.0
-#define AS_EVERYWHERE 0.6		/* likelihood of the middle one before anything is known */
 
 typedef struct Odds
 {
 	double		rate[RATES];
-	double		weight[RATES];	/* sum 1 */
+	double		weight[RATES];	/* sum 1, once something is known */
 } Odds;
 
 /* A path by distance, and what it costs as a function of what is near. */
@@ -93,6 +97,13 @@ typedef struct Ordered
 	double		limit;			/* rows that the query wants */
 } Ordered;
 
+/* What else there is: its cost with a sort, and about how long it takes. */
+typedef struct Other
+{
+	Cost		cost;
+	double		us;
+} Other;
+
 static set_rel_pathlist_hook_type next_hook;
 
 /* ---- What is believed ---- */
@@ -105,7 +116,7 @@ odds_begin(Odds *odds, double share)
 	for (int i = 0; i < RATES; i++)
 	{
 		odds->rate[i] = Min(1.0, share * pow(RATE_FACTOR, i - middle));
-		odds->weight[i] = i == middle ? AS_EVERYWHERE : (1 - AS_EVERYWHERE) / (RATES - 1);
+		odds->weight[i] = pow(0.5, abs(i - middle));
 	}
 }
 
@@ -134,23 +145,23 @@ odds_learn(Odds *odds, int rows, int met)
 		odds->weight[i] /= sum;
 }
 
-/* Cost of a path until the query has its rows, if such a share of the rows near it meets the tested conditions. */
-static Cost
-cost_at(const Ordered *ordered, double rate)
+/* What a path takes until the query has its rows, in microseconds, if such a share of the rows near it meets the tested conditions. */
+static double
+time_at(const Ordered *ordered, double rate)
 {
 	double		rows = ordered->limit / Max(rate * ordered->other_share, 1e-10);
 
 	return ordered->path->path.startup_cost + Min(rows * ordered->row_cost, ordered->most);
 }
 
-static Cost
-expected_cost(const Ordered *ordered, const Odds *odds)
+static double
+expected_time(const Ordered *ordered, const Odds *odds)
 {
-	Cost		cost = 0;
+	double		us = 0;
 
 	for (int i = 0; i < RATES; i++)
-		cost += odds->weight[i] * cost_at(ordered, odds->rate[i]);
-	return cost;
+		us += odds->weight[i] * time_at(ordered, odds->rate[i]);
+	return us;
 }
 
 /* ---- Whether to look ---- */
@@ -189,52 +200,63 @@ can_evaluate(Node *clause, Index relid)
 	return !contain_volatile_functions(clause) && !contain_leaked_vars(clause) && !unknown_walker(clause, &relid);
 }
 
-/* The cheapest way to the query's rows that is not ordered by an index; false if none.  *us: about how long it takes. */
-static bool
-cheapest_other(const PlannerInfo *root, const RelOptInfo *rel, Cost *cost, double *us)
+static void
+add_other(Other *other, const RelOptInfo *rel, const Path *path, Cost extra, Cost row_cost, double row_us)
 {
-	double		compare = 2 * cpu_operator_cost * log2(2 * Max(root->limit_tuples, 1.0));
-	bool		found = false;
+	Cost		cost = path->total_cost + extra + path->rows * row_cost;
+	double		cached = Min(1.0, (double) effective_cache_size / Max((double) rel->pages, 1.0));
+	Cost		index_cost;
+	Selectivity fetched;
+
+	if (vecidx_path_disabled(path) || cost >= other->cost)
+		return;
+	other->cost = other->us = cost;
+	if (IsA(path, BitmapHeapPath))
+		cost_bitmap_tree_node(((const BitmapHeapPath *) path)->bitmapqual, &index_cost, &fetched);
+	else if (IsA(path, IndexPath))
+	{
+		index_cost = ((const IndexPath *) path)->indextotalcost;
+		fetched = ((const IndexPath *) path)->indexselectivity;
+	}
+	else
+		return;
+	other->us = (1 - cached) * cost +
+		cached * (index_cost * INDEX_UNIT_US + fetched * rel->tuples * (FETCHED_ROW_US + row_us));
+}
+
+/* The cheapest way to the query's rows that is not ordered by an index; infinity if there is none. */
+static void
+cheapest_other(Other *other, PlannerInfo *root, const RelOptInfo *rel, const IndexPath *ordered)
+{
+	QualCost	distance;
+	Cost		row_cost;
+	double		row_us;
 	ListCell   *cell;
 
+	/* the planner adds the distance of each row to be sorted later */
+	cost_qual_eval(&distance, ordered->indexorderbys, root);
+	row_cost = distance.per_tuple + 2 * cpu_operator_cost * log2(2 * Max(root->limit_tuples, 1.0));
+	row_us = distance.per_tuple / cpu_operator_cost * DISTANCE_UNIT_US;
+
+	other->cost = other->us = get_float8_infinity();
 	foreach(cell, rel->pathlist)
 	{
 		Path	   *path = lfirst(cell);
-		Cost		total = path->total_cost + path->rows * compare;
 
-		if (path->pathkeys != NIL || path->param_info != NULL || vecidx_path_disabled(path) ||
-			(found && total >= *cost))
-			continue;
-		found = true;
-		*cost = total;
-		*us = total * (path->pathtype == T_SeqScan ? TABLE_UNIT_US : OTHER_UNIT_US);
+		if (path->pathkeys == NIL && path->param_info == NULL)
+			add_other(other, rel, path, 0, row_cost, row_us);
 	}
 	foreach(cell, rel->partial_pathlist)
-	{
-		Path	   *path = lfirst(cell);
-		Cost		total = path->total_cost + path->rows * compare + parallel_setup_cost;
-
-		if (vecidx_path_disabled(path) || (found && total >= *cost))
-			continue;
-		found = true;
-		*cost = total;
-		*us = total * (path->pathtype == T_SeqScan ? TABLE_UNIT_US : OTHER_UNIT_US);
-	}
-	return found;
+		add_other(other, rel, lfirst(cell), parallel_setup_cost, row_cost, row_us);
 }
 
-/* Fill in what is known of a path; false where there is nothing to look for. */
+/* Fill in what is known of a path; false where it has no conditions outside its index. */
 static bool
 describe(PlannerInfo *root, RelOptInfo *rel, IndexPath *path, Ordered *ordered)
 {
-	OpExpr	   *order = linitial(path->indexorderbys);
 	List	   *others = NIL;
 	double		rows = Max(path->indexselectivity * rel->tuples, 1.0);
 	ListCell   *cell;
-
-	/* the query's vector has to be known */
-	if (!IsA(order, OpExpr) || !IsA(lsecond(order->args), Const) || lsecond_node(Const, order->args)->constisnull)
-		return false;
 
 	ordered->path = path;
 	ordered->tested = NIL;
@@ -249,7 +271,7 @@ describe(PlannerInfo *root, RelOptInfo *rel, IndexPath *path, Ordered *ordered)
 		else
 			others = lappend(others, rinfo);
 	}
-	if (ordered->tested == NIL)
+	if (ordered->tested == NIL && others == NIL)
 		return false;
 	ordered->tested_share = Max(clauselist_selectivity(root, ordered->tested, rel->relid, JOIN_INNER, NULL), 1 / rows);
 	ordered->other_share = Max(clauselist_selectivity(root, others, rel->relid, JOIN_INNER, NULL), 1 / rows);
@@ -259,7 +281,40 @@ describe(PlannerInfo *root, RelOptInfo *rel, IndexPath *path, Ordered *ordered)
 	return true;
 }
 
+/*
+ * Whether the choice between a path by distance and the cheapest other one
+ * can depend on what is near.
+ */
+static bool
+matters(const Ordered *ordered, const Other *other)
+{
+	if (ordered->tested == NIL)
+		return false;
+	if (time_at(ordered, ordered->tested_share) < other->us)
+		return time_at(ordered, 0) >= other->us;
+	return time_at(ordered, 1) < other->us;
+}
+
+/* The vector that a path's distances are to. */
+static Node *
+query_vector(const IndexPath *path)
+{
+	OpExpr	   *order = linitial(path->indexorderbys);
+
+	return IsA(order, OpExpr) ? lsecond(order->args) : NULL;
+}
+
 /* ---- Looking ---- */
+
+/*
+ * A scan of these indexes counts as one of all their rows where transactions
+ * are serialized: that is for the executor to decide.
+ */
+static bool
+can_look(void)
+{
+	return vecidx_plan_probe && ActiveSnapshotSet() && IsMVCCSnapshot(GetActiveSnapshot()) && !IsolationIsSerializable();
+}
 
 /*
  * Index conditions, or the order, as the executor has them: the column of the
@@ -319,9 +374,9 @@ index_quals(PlannerInfo *root, const IndexPath *path, List **quals, List **order
 
 /* Whether so many rows may be looked at, for a query that is expected to take as long. */
 static bool
-has_time(int rows, double us)
+has_time(int rows, double us, double share)
 {
-	return rows <= LOOK_MOST && LOOK_US + rows * LOOK_ROW_US <= LOOK_SHARE * us;
+	return rows <= LOOK_MOST && LOOK_US + rows * LOOK_ROW_US <= share * us;
 }
 
 /* Settings of a search that is over after about so many rows. */
@@ -336,7 +391,7 @@ shorten_searches(int rows)
 
 /* Scan, and learn from it.  Returns how many rows there were. */
 static int
-scan_nearest(PlannerInfo *root, const Ordered *ordered, Relation table, Relation index, Odds *odds, Cost other, double other_us)
+scan_nearest(PlannerInfo *root, const Ordered *ordered, Relation table, Relation index, Odds *odds, const Other *other)
 {
 	EState	   *estate = CreateExecutorState();
 	MemoryContext former = MemoryContextSwitchTo(estate->es_query_cxt);
@@ -371,7 +426,7 @@ scan_nearest(PlannerInfo *root, const Ordered *ordered, Relation table, Relation
 		for (int goal = LOOK_FIRST; rows < goal; goal *= LOOK_GROWTH)
 		{
 			int			seen = rows;
-			Cost		expected;
+			double		expected;
 
 			/* the first rows come again */
 			shorten_searches(goal);
@@ -386,9 +441,9 @@ scan_nearest(PlannerInfo *root, const Ordered *ordered, Relation table, Relation
 			}
 			odds_learn(odds, rows - seen, met);
 			met = 0;
-			expected = expected_cost(ordered, odds);
-			if (rows < goal || expected * CLEARLY < other || expected > other * CLEARLY ||
-				!has_time(goal * LOOK_GROWTH, Min(expected, other_us)))
+			expected = expected_time(ordered, odds);
+			if (rows < goal || expected * CLEARLY < other->us ||
+				!has_time(goal * LOOK_GROWTH, Min(expected, other->us), LOOK_MORE_SHARE))
 				break;
 		}
 		index_endscan(scan);
@@ -410,7 +465,7 @@ typedef struct SearchSettings
 
 /* False where there was nothing to be seen. */
 static bool
-look(PlannerInfo *root, const Ordered *ordered, Oid table_oid, Odds *odds, Cost other, double other_us)
+look(PlannerInfo *root, const Ordered *ordered, Oid table_oid, Odds *odds, const Other *other)
 {
 	/* the planner holds locks on both */
 	Relation	table = table_open(table_oid, NoLock);
@@ -420,7 +475,7 @@ look(PlannerInfo *root, const Ordered *ordered, Oid table_oid, Odds *odds, Cost 
 
 	PG_TRY();
 	{
-		rows = scan_nearest(root, ordered, table, index, odds, other, other_us);
+		rows = scan_nearest(root, ordered, table, index, odds, other);
 	}
 	PG_FINALLY();
 	{
@@ -452,28 +507,107 @@ set_cost(Path *path, Cost expected, double limit)
 		path->startup_cost = path->total_cost = expected;
 }
 
+/* ---- Plans for any values ---- */
+
+/* Whether an expression has a parameter of the statement: in a plan for given values those are constants. */
+static bool
+parameter_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Param))
+		return castNode(Param, node)->paramkind == PARAM_EXTERN;
+	return expression_tree_walker(node, parameter_walker, context);
+}
+
+/* Whether an index of another kind finds the rows that meet a comparison. */
+static bool
+has_other_index(const RelOptInfo *rel, Node *clause)
+{
+	List	   *operands = IsA(clause, OpExpr) ? castNode(OpExpr, clause)->args :
+		IsA(clause, ScalarArrayOpExpr) ? castNode(ScalarArrayOpExpr, clause)->args : NIL;
+	ListCell   *cell;
+	ListCell   *operand;
+
+	foreach(cell, rel->indexlist)
+	{
+		IndexOptInfo *index = lfirst(cell);
+
+		if (vecidx_is_our_am(index->relam) || (index->indpred != NIL && !index->predOK))
+			continue;
+		foreach(operand, operands)
+			if (match_index_to_operand(lfirst(operand), 0, index))
+				return true;
+	}
+	return false;
+}
+
+/*
+ * Whether a plan for any values has to choose without knowing what decides
+ * between a path by distance and others: what share of the rows meets a
+ * condition outside its index, or whether these rows are near.
+ */
+static bool
+chooses_blindly(PlannerInfo *root, RelOptInfo *rel, IndexPath *path, const Other *other)
+{
+	Ordered		ordered;
+	ListCell   *cell;
+
+	foreach(cell, path->indexinfo->indrestrictinfo)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+
+		if (!vecidx_has_condition(path, rinfo) && parameter_walker((Node *) rinfo->clause, NULL) &&
+			has_other_index(rel, (Node *) rinfo->clause))
+			return true;
+	}
+	return parameter_walker(query_vector(path), NULL) && describe(root, rel, path, &ordered) && matters(&ordered, other);
+}
+
+/*
+ * PostgreSQL goes over to a plan for any values when that costs no more than
+ * the plans for the values so far.  Have it cost more than any of those, by
+ * the same amount whatever it will be.
+ */
+static void
+charge_all(RelOptInfo *rel, Cost charge)
+{
+	ListCell   *cell;
+
+	foreach(cell, rel->pathlist)
+	{
+		((Path *) lfirst(cell))->startup_cost += charge;
+		((Path *) lfirst(cell))->total_cost += charge;
+	}
+	foreach(cell, rel->partial_pathlist)
+	{
+		((Path *) lfirst(cell))->startup_cost += charge;
+		((Path *) lfirst(cell))->total_cost += charge;
+	}
+}
+
 /* ---- The hook ---- */
 
 static void
-consider_path(PlannerInfo *root, RelOptInfo *rel, Oid table, IndexPath *path, Cost other, double other_us)
+consider_path(PlannerInfo *root, RelOptInfo *rel, Oid table, IndexPath *path, const Other *other)
 {
+	Node	   *vector = query_vector(path);
 	Ordered		ordered;
-	Odds		odds;
-	Cost		cost;
+	double		us;
 
 	if (!describe(root, rel, path, &ordered))
 		return;
+	us = time_at(&ordered, ordered.tested_share);
+	if (vector != NULL && IsA(vector, Const) && !castNode(Const, vector)->constisnull && can_look() &&
+		matters(&ordered, other) && has_time(LOOK_FIRST, Min(us, other->us), LOOK_SHARE))
+	{
+		Odds		odds;
 
-	/* can the choice depend on it, and is there time? */
-	cost = cost_at(&ordered, ordered.tested_share);
-	if ((cost < other ? cost_at(&ordered, 0) < other : cost_at(&ordered, 1) >= other) ||
-		!has_time(LOOK_FIRST, Min(cost, other_us)))
-		return;
-
-	odds_begin(&odds, ordered.tested_share);
-	if (!look(root, &ordered, table, &odds, other, other_us))
-		return;
-	set_cost(&path->path, expected_cost(&ordered, &odds), ordered.limit);
+		odds_begin(&odds, ordered.tested_share);
+		if (look(root, &ordered, table, &odds, other))
+			us = expected_time(&ordered, &odds);
+	}
+	set_cost(&path->path, us * other->cost / other->us, ordered.limit);
 	rel->pathlist = list_delete_ptr(rel->pathlist, path);
 	add_path(rel, &path->path);
 }
@@ -491,29 +625,34 @@ static void
 probe_hook(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
 	List	   *ordered = NIL;
-	Cost		other;
-	double		other_us;
+	Other		other;
 	ListCell   *cell;
 
 	if (next_hook != NULL)
 		next_hook(root, rel, rti, rte);
 
 	if (rel->baserestrictinfo == NIL || rel->indexlist == NIL || root->limit_tuples <= 0 ||
-		rte->rtekind != RTE_RELATION || IS_DUMMY_REL(rel) || !vecidx_plan_probe || !enable_sort)
+		rte->rtekind != RTE_RELATION || IS_DUMMY_REL(rel) || !enable_sort)
 		return;
 	foreach(cell, rel->pathlist)
 		if (is_ordered_path(lfirst(cell)))
 			ordered = lappend(ordered, lfirst(cell));
-
-	/*
-	 * A scan of these indexes counts as one of all of them where transactions
-	 * are serialized: that is for the executor to decide.
-	 */
-	if (ordered == NIL || !ActiveSnapshotSet() || !IsMVCCSnapshot(GetActiveSnapshot()) || IsolationIsSerializable() ||
-		!cheapest_other(root, rel, &other, &other_us))
+	if (ordered == NIL)
 		return;
+	cheapest_other(&other, root, rel, linitial(ordered));
+	if (isinf(other.cost))
+		return;
+
+	/* where tables are joined, such a charge would count again and again */
+	if (root->glob->boundParams == NULL && bms_membership(root->all_baserels) == BMS_SINGLETON)
+		foreach(cell, ordered)
+			if (chooses_blindly(root, rel, lfirst(cell), &other))
+			{
+				charge_all(rel, other.cost + vecidx_table_pass_cost(rel));
+				return;
+			}
 	foreach(cell, ordered)
-		consider_path(root, rel, rte->relid, lfirst(cell), other, other_us);
+		consider_path(root, rel, rte->relid, lfirst(cell), &other);
 }
 
 void

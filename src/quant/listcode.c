@@ -274,6 +274,12 @@ listcode_exact(const ListQuery *query, const uint8_t *code)
 	return query->methods->exact(query, code);
 }
 
+void
+listcode_score_each(const ListQuery *query, const uint8_t *const *codes, int n, float *dist)
+{
+	query->methods->score_each(query, codes, n, dist);
+}
+
 const char *
 listcode_code_problem(const ListCode *lc, const float *factors, const uint8_t *code)
 {

@@ -164,6 +164,9 @@ extern void listcode_unpack(const ListCode *lc, const uint8_t *block, int width,
  */
 extern double listcode_exact(const ListQuery *query, const uint8_t *code);
 
+/* Exact kinds: dist as listcode_score() gives it, of codes that stand wherever the pointers say; n > 0. */
+extern void listcode_score_each(const ListQuery *query, const uint8_t *const *codes, int n, float *dist);
+
 /* What is wrong inside a code from an untrusted place: values that no vector gives.  NULL if nothing. */
 extern const char *listcode_code_problem(const ListCode *lc, const float *factors, const uint8_t *code);
 

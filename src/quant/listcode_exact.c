@@ -75,6 +75,12 @@ exact_score(const ListQuery *query, ListTerm term, const float *a, const float *
 	quant_score(listquery_own(query), records, n, dist, err);
 }
 
+static void
+exact_score_each(const ListQuery *query, const uint8_t *const *codes, int n, float *dist)
+{
+	quant_score(listquery_own(query), codes, n, dist, NULL);
+}
+
 static double
 exact_exact(const ListQuery *query, const uint8_t *code)
 {
@@ -105,6 +111,7 @@ const ListMethods listcode_exact_methods = {
 	.query = exact_query,
 	.score = exact_score,
 	.exact = exact_exact,
+	.score_each = exact_score_each,
 	.code_problem = exact_code_problem,
 	.decode = exact_decode,
 };

@@ -57,6 +57,7 @@ typedef struct ListMethods
 
 	/* exact kinds only */
 	double		(*exact) (const ListQuery *query, const uint8_t *code);
+	void		(*score_each) (const ListQuery *query, const uint8_t *const *codes, int n, float *dist);
 
 	/* NULL: any code bytes and finite factors are sound */
 	const char *(*code_problem) (const ListCode *lc, const float *factors, const uint8_t *code);

@@ -19,6 +19,7 @@ my $POOL = 12000;
 my $DIM = 24;
 my %INDEXES = (
 	flat => 'ivfflat (v vector_ip_ops)',
+	apart => "ivfflat (($WIDE) vector_l2_ops, (id % 10))",
 	codes => 'ivfpq (v vector_l2_ops)',
 	pq => 'ivfpq (v vector_cosine_ops) WITH (quantizer = pq)');
 my %METRIC = (flat => 'ip', codes => 'l2', pq => 'cosine');
@@ -29,7 +30,8 @@ sub whole
 {
 	my ($node, $name) = @_;
 
-	for my $index (@NAMES)
+	apart_ok($node, 'items', 'apart', "$name, apart");
+	for my $index (sort keys %METRIC)
 	{
 		check_ok($node, $index, "$name, $index");
 		complete_ok($node, 'items', $METRIC{$index}, "$name, $index");
@@ -146,7 +148,7 @@ sub crash_inserts
 	$node->safe_psql('postgres', 'DELETE FROM items WHERE id % 3 = 0');
 	$node->safe_psql('postgres', 'VACUUM (INDEX_CLEANUP ON) items');
 	whole($node, "$name, vacuumed");
-	for my $index (@NAMES)
+	for my $index (sort keys %METRIC)
 	{
 		my $am = $INDEXES{$index} =~ /^(\w+)/ ? $1 : die;
 		recall_ok($node, 0.8, "$name, $index", metric => $METRIC{$index}, set => "SET $am.probes = 20;");

@@ -22,9 +22,9 @@ use Test::More;
 use Time::HiRes qw(usleep);
 
 our @EXPORT = qw(
-  %METRICS @QUANTIZERS
+  %METRICS @QUANTIZERS $WIDE
   new_node make_vectors load_vectors
-  recall recall_ok check_ok complete_ok answers
+  recall recall_ok check_ok complete_ok apart_ok answers
   new_standby caught_up same_answers
   start_sql finish_sql wait_for_progress crash
 );
@@ -32,6 +32,10 @@ our @EXPORT = qw(
 # name => operator; the operator class is vector_<name>_ops
 our %METRICS = (l2 => '<->', ip => '<#>', cosine => '<=>', l1 => '<+>');
 our @QUANTIZERS = qw(none sq8 rabitq4);
+
+# A table's vectors of 24 dimensions as ones so wide that ivfflat keeps them apart
+# from their rows, in an index with a further column: ivfflat (($WIDE) vector_l2_ops, (id % 10)).
+our $WIDE = '(v || array_fill(0::real, ARRAY[276])::vector)::vector(300)';
 
 # A running server with the extension.  conf => further settings; streaming =>
 # true to allow standbys.
@@ -203,6 +207,35 @@ sub complete_ok
 
 	die "no index scan in the plan:\n@plan" unless grep { /Index Scan using \S+ on $table/ } @plan;
 	return is($index, $heap, "$name: every row is in the index, once");
+}
+
+# The same of an index with vectors that stand apart ($WIDE), with a condition and without; and it is sound.
+sub apart_ok
+{
+	my ($node, $table, $index, $name) = @_;
+	my $query = "(SELECT $WIDE FROM queries WHERE id = 1)";
+
+	check_ok($node, $index, $name);
+	for my $condition ('id % 10 = 3', 'true')
+	{
+		my $scan = "SELECT id FROM $table WHERE $condition ORDER BY $WIDE <-> $query";
+		my $answer = $node->safe_psql(
+			'postgres', "
+			SET enable_seqscan = off;
+			SET enable_sort = off;
+			SELECT count(*), count(DISTINCT id) FROM ($scan) s;
+			RESET enable_seqscan;
+			SET enable_indexscan = off;
+			SELECT count(*), count(*) FROM $table WHERE $condition;
+			SET enable_indexscan = on;
+			SET enable_seqscan = off;
+			EXPLAIN (COSTS OFF) $scan");
+		my ($found, $heap, @plan) = split /\n/, $answer;
+
+		die "no scan of $index in the plan:\n@plan" unless grep { /Index Scan using $index on/ } @plan;
+		is($found, $heap, "$name, $condition: every row is found, once");
+	}
+	return;
 }
 
 # A streaming standby, from a backup that is made now.

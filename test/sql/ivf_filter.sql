@@ -11,14 +11,21 @@ CREATE FUNCTION f_rows(first int, last int) RETURNS SETOF f LANGUAGE sql AS $$
 		'2024-01-01 00:00 UTC'::timestamptz + i * interval '1 hour', ARRAY[i % 5, i % 13]
 	FROM generate_series(first, last) i $$;
 
+-- the vector as one that is wide enough to stand apart from its row in ivfflat
+CREATE FUNCTION wide(v vector) RETURNS vector LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	RETURN v || array_fill(0::real, ARRAY[512])::vector;
+END $$;
+
 -- rows that an index scan finds and a sequential scan does not, or the reverse
-CREATE FUNCTION f_differ(condition text) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION f_differ(condition text, form text DEFAULT '%s') RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	found int[];
 	truth int[];
 	line text;
 	plan text := '';
-	query text := format('SELECT array_agg(id ORDER BY id) FROM (SELECT id FROM f WHERE %s ORDER BY v <-> ''[1,2,3,4,5,6,7,8]'' LIMIT 100000) s', condition);
+	query text := format('SELECT array_agg(id ORDER BY id) FROM (SELECT id FROM f WHERE %s ORDER BY %s <-> %s LIMIT 100000) s',
+		condition, format(form, 'v'), format(form, '''[1,2,3,4,5,6,7,8]''::vector'));
 BEGIN
 	PERFORM set_config('enable_sort', 'off', true);
 	EXECUTE query INTO found;
@@ -55,6 +62,56 @@ SELECT c, f_differ(c) FROM f_conditions WHERE f_differ(c) <> 'same';
 SELECT * FROM vecidx_check('fi', true);
 DROP INDEX fi;
 
+-- the same with codes that stand apart; and lists that are split and shrink
+CREATE INDEX fi ON f USING ivfflat ((wide(v)::vector(520)) vector_l2_ops, n, s, t, tags) WITH (lists = 20);
+CREATE VIEW f_wide AS SELECT c, f_differ(c, 'wide(%s)::vector(520)') AS differ FROM f_conditions;
+SELECT * FROM f_wide WHERE differ <> 'same';
+SELECT * FROM vecidx_check('fi', true);
+INSERT INTO f SELECT * FROM f_rows(4001, 7000);
+UPDATE f SET n = 5 WHERE id % 50 = 1;
+DELETE FROM f WHERE id % 4 = 1;
+SELECT * FROM f_wide WHERE differ <> 'same';
+SELECT * FROM vecidx_check('fi', true);
+VACUUM f;
+SELECT * FROM f_wide WHERE differ <> 'same';
+SELECT * FROM vecidx_check('fi', true);
+-- places of rows that are gone are used again: as many rows take no more pages
+INSERT INTO f SELECT id + 10000, v, n, s, t, tags FROM f WHERE id % 10 = 2;
+DELETE FROM f WHERE id > 10000;
+VACUUM f;
+SELECT pg_relation_size('fi') AS size \gset
+INSERT INTO f SELECT id + 10000, v, n, s, t, tags FROM f WHERE id % 10 = 2;
+DELETE FROM f WHERE id > 10000;
+VACUUM f;
+INSERT INTO f SELECT id + 10000, v, n, s, t, tags FROM f WHERE id % 10 = 2;
+DELETE FROM f WHERE id > 10000;
+VACUUM f;
+INSERT INTO f SELECT id + 10000, v, n, s, t, tags FROM f WHERE id % 10 = 2;
+DELETE FROM f WHERE id > 10000;
+VACUUM f;
+SELECT pg_relation_size('fi') <= 1.1 * :size AS no_larger;
+INSERT INTO f SELECT id + 10000, v, n, s, t, tags FROM f WHERE id % 10 = 2;
+SELECT * FROM f_wide WHERE differ <> 'same';
+DELETE FROM f WHERE id % 10 > 0;
+VACUUM f;
+VACUUM f;
+SELECT * FROM f_wide WHERE differ <> 'same';
+SELECT * FROM vecidx_check('fi', true);
+DROP INDEX fi;
+-- beginning empty, and of all conditions none
+TRUNCATE f;
+CREATE INDEX fi ON f USING ivfflat ((wide(v)::vector(520)) vector_l2_ops, n, s, t, tags);
+INSERT INTO f SELECT * FROM f_rows(1, 900);
+SELECT * FROM f_wide WHERE differ <> 'same';
+INSERT INTO f SELECT * FROM f_rows(901, 3000);
+SELECT * FROM f_wide WHERE differ <> 'same';
+SELECT * FROM vecidx_check('fi', true);
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM f ORDER BY wide(v)::vector(520) <-> wide('[1,2,3,4,5,6,7,8]') LIMIT 100000) s;
+SELECT array_agg(d ORDER BY d) = array_agg(d ORDER BY i) AS in_order
+FROM (SELECT wide(v) <-> wide('[1,2,3,4,5,6,7,8]') AS d, row_number() OVER () AS i
+	FROM (SELECT v FROM f WHERE n < 50 ORDER BY wide(v)::vector(520) <-> wide('[1,2,3,4,5,6,7,8]') LIMIT 500) s) t;
+DROP INDEX fi;
+
 -- codes in blocks; lists that are split and an index that learns, beginning empty
 TRUNCATE f;
 CREATE INDEX fi ON f USING ivfpq (v vector_l2_ops, n, s, t, tags);
@@ -88,6 +145,6 @@ CREATE INDEX CONCURRENTLY fi ON f USING ivfpq (v vector_l2_ops, (n + 1));
 SELECT f_differ('n + 1 = 6');
 DROP INDEX fi;
 
-DROP VIEW f_conditions;
-DROP FUNCTION f_differ, f_rows;
+DROP VIEW f_wide, f_conditions;
+DROP FUNCTION f_differ, f_rows, wide;
 DROP TABLE f;

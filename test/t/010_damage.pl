@@ -440,6 +440,29 @@ sub segment_ring
 	return "segment ($from->[0],$from->[1]) of " . @$chain . " leads to ($to->[0],$to->[1])";
 }
 
+# The place of a code that stands apart is another's, or nowhere.
+sub place_astray
+{
+	my $file = shift;
+	my %pieces = (0 => [], 4 => []);
+
+	for my $block (blocks_of($file, 'list'))
+	{
+		for my $item (items($file, $block))
+		{
+			push @{ $pieces{ unpack('v', substr($$file, $item->[1] + 18, 2)) & 4 } }, [ $block, @$item ];
+		}
+	}
+	return segment_contents($file) unless @{ $pieces{0} } && @{ $pieces{4} };
+	my $segment = pick(@{ $pieces{0} });
+	my $code = pick(@{ $pieces{4} });
+	my $row = rnd(unpack('v', substr($$file, $segment->[2] + 16, 2)) || 1);
+
+	substr($$file, $segment->[2] + 24 + 6 * $row, 6) =
+	  pick(item_pointer($code->[0], $code->[1]), item_pointer($code->[0], 1 + rnd(9)), item_pointer(wild(), 1), item_pointer(0, 1), item_pointer(0, 0));
+	return "row $row of segment ($segment->[0],$segment->[1]) has another place";
+}
+
 # codes, factors and TIDs
 sub segment_contents
 {
@@ -495,7 +518,7 @@ my @IVF_MUTATIONS = (
 	\&random_bytes, \&random_page, \&bit_flip,
 	map({ perhaps_unseen($_) } \&zeroed_page, \&swapped_pages, \&copied_page, \&truncated_file),
 	\&entry_field, \&entry_field, \&entry_astray, \&segment_header, \&segment_header, \&segment_ring, \&segment_contents,
-	\&list_line_pointer, \&page_header, \&special_area, \&ivf_meta_field, \&not_finite);
+	\&place_astray, \&place_astray, \&list_line_pointer, \&page_header, \&special_area, \&ivf_meta_field, \&not_finite);
 
 my @MUTATIONS = (
 	\&random_bytes, \&random_page, \&bit_flip, \&zeroed_page, \&swapped_pages, \&copied_page,
@@ -521,6 +544,10 @@ $node->safe_psql(
 		FROM generate_series(1, CASE WHEN id % 50 = 7 THEN 1500 ELSE 40 END) i))::sparsevec(3000) AS v
 	FROM pool});
 
+# and as wide ones, which stand apart from their rows in an ivfflat index with further columns
+$node->safe_psql('postgres', 'CREATE TABLE wide_pool AS
+	SELECT id, (v || array_fill(0.5::real, ARRAY[230])::vector)::vector(270) AS v FROM pool');
+
 # Every page kind and list has something in it: links above level 0, chains of
 # TIDs in several chunks, free nodes, extents that were added.
 my %DENSE = (am => 'hnsw', mutations => \@MUTATIONS, pool => 'pool', type => 'vector(40)', opclass => 'vector_l2_ops', last => 40);
@@ -533,6 +560,7 @@ my @KINDS = (
 my @IVF_KINDS = (
 	{ %LISTS, name => 'flat', am => 'ivfflat', options => 'lists = 12' },
 	{ %LISTS, name => 'rabitq', am => 'ivfpq', options => 'lists = 6', filters => ', a, t' },
+	{ %LISTS, name => 'apart', am => 'ivfflat', pool => 'wide_pool', type => 'vector(270)', last => 270, options => 'lists = 6', filters => ', a, t' },
 	{ %LISTS, name => 'pq', am => 'ivfpq', options => 'lists = 5, quantizer = pq, bits = 4' },
 	{ %LISTS, name => 'bit1', am => 'ivfpq', options => 'lists = 12, bits = 1' });
 my @kinds = (

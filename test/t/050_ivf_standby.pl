@@ -23,6 +23,7 @@ load_vectors($primary, 'pool', make_vectors(6000, 24, 1));
 load_vectors($primary, 'queries', make_vectors(30, 24, 2));
 $primary->safe_psql('postgres', 'CREATE TABLE items (id int PRIMARY KEY, v vector(24))');
 $primary->safe_psql('postgres', "CREATE INDEX idx_$_ ON items USING $indexes{$_}") for sort keys %indexes;
+$primary->safe_psql('postgres', "CREATE INDEX apart ON items USING ivfflat (($WIDE) vector_l2_ops, (id % 10))");
 
 my $standby = new_standby($primary);
 
@@ -31,6 +32,7 @@ sub same
 	my ($name) = @_;
 
 	same_answers($primary, $standby, $name, sort keys %indexes);
+	apart_ok($standby, 'items', 'apart', "$name, apart, standby");
 	return;
 }
 
@@ -123,6 +125,7 @@ for my $metric (sort keys %indexes)
 	check_ok($standby, "idx_$metric", "promoted, $metric");
 	complete_ok($standby, 'items', $metric, "promoted, $metric");
 }
+apart_ok($standby, 'items', 'apart', 'promoted, apart');
 unlike(slurp_file($standby->logfile), qr/inconsistent page found|PANIC/, 'replay found no page that differs');
 $standby->stop;
 

@@ -15,20 +15,22 @@ use VecidxTest;
 
 my $node = new_node('ivf_concurrent', conf => "max_connections = 30\n");
 
-$node->safe_psql('postgres', 'CREATE TABLE items (id serial PRIMARY KEY, v vector(24));
+$node->safe_psql('postgres', "CREATE TABLE items (id serial PRIMARY KEY, v vector(24));
 	CREATE INDEX codes ON items USING ivfpq (v vector_l2_ops);
-	CREATE INDEX vectors ON items USING ivfflat (v vector_cosine_ops)');
+	CREATE INDEX vectors ON items USING ivfflat (v vector_cosine_ops);
+	CREATE INDEX apart ON items USING ivfflat (($WIDE) vector_l2_ops, (id % 10))");
 
 # Rows as the index tells and as the table does, in one snapshot; the comparison fails with a text that is no number.
 sub complete
 {
-	my ($order) = @_;
+	my ($order, $condition) = (@_, 'true');
 
 	return "SELECT (CASE WHEN a <> b OR a <> c THEN a || ' rows, ' || b || ' different, of ' || c ELSE '1' END)::int
-FROM (SELECT count(*) AS a, count(DISTINCT id) AS b FROM (SELECT id FROM items ORDER BY $order) s) x,
-	(SELECT count(*) AS c FROM (SELECT id + 0 FROM items OFFSET 0) s) y;\n";
+FROM (SELECT count(*) AS a, count(DISTINCT id) AS b FROM (SELECT id FROM items WHERE $condition ORDER BY $order) s) x,
+	(SELECT count(*) AS c FROM (SELECT id + 0 FROM items WHERE $condition OFFSET 0) s) y;\n";
 }
 my $latest = '(SELECT v FROM items ORDER BY id DESC LIMIT 1)';
+my $wide = "$WIDE <-> (SELECT $WIDE FROM items ORDER BY id DESC LIMIT 1)";
 my %scripts = (
 	# a topic that moves on
 	insert => "\\set topic random(1, 7)
@@ -39,7 +41,8 @@ DELETE FROM items WHERE id % 97 = :part;",
 	vacuum => 'VACUUM (INDEX_CLEANUP ON) items;',
 	scan => "BEGIN ISOLATION LEVEL REPEATABLE READ;
 SET LOCAL enable_seqscan = off;
-" . complete("v <-> $latest") . complete("v <=> $latest") . complete('v <=> (SELECT NULL::vector)') . 'END;');
+" . complete("v <-> $latest") . complete("v <=> $latest") . complete('v <=> (SELECT NULL::vector)')
+	  . "SET LOCAL enable_sort = off;\n" . complete($wide) . complete($wide, 'id % 10 = 3') . 'END;');
 my %weights = (insert => 40, delete => 6, vacuum => 3, scan => 20);
 
 my $directory = PostgreSQL::Test::Utils::tempdir();
@@ -63,11 +66,11 @@ for my $round (1 .. 2)
 	unlike($err, qr/ERROR|aborted/, "round $round: no client saw an error");
 	my ($done) = $out =~ /number of transactions actually processed: (\d+)/;
 	cmp_ok($done // 0, '>', 30, "round $round: $done transactions");
-	check_ok($node, $_, "round $round, $_") for qw(codes vectors);
+	check_ok($node, $_, "round $round, $_") for qw(codes vectors apart);
 	# most of it goes, and lists are merged
 	$node->safe_psql('postgres', 'DELETE FROM items WHERE id % 10 > 0');
 	$node->safe_psql('postgres', 'VACUUM (INDEX_CLEANUP ON) items');
-	check_ok($node, $_, "round $round, $_, shrunken") for qw(codes vectors);
+	check_ok($node, $_, "round $round, $_, shrunken") for qw(codes vectors apart);
 }
 
 $node->stop;

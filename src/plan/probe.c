@@ -17,6 +17,7 @@
 
 #include <math.h>
 
+#include "access/amapi.h"
 #include "access/genam.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -70,6 +71,12 @@
 #define FETCHED_ROW_US 0.45
 #define INDEX_UNIT_US 8.0
 #define DISTANCE_UNIT_US 0.005	/* a cpu_operator_cost of a distance: types/vectype_cost.c */
+
+/*
+ * A search in the index that takes longer than this, though hardly a row
+ * meets the conditions, is worth a plan for the values given.
+ */
+#define DEAR_SEARCH_US 250
 
 /*
  * What is thought of the share of rows near the query that meet the
@@ -542,26 +549,67 @@ has_other_index(const RelOptInfo *rel, Node *clause)
 	return false;
 }
 
+/* Whether the values of a statement's parameters decide how many rows meet a condition that another index finds. */
+static bool
+is_open(const RelOptInfo *rel, const RestrictInfo *rinfo)
+{
+	return parameter_walker((Node *) rinfo->clause, NULL) && has_other_index(rel, (Node *) rinfo->clause);
+}
+
+/* What a search takes if hardly a row meets the conditions in the index, in microseconds. */
+static double
+time_if_rare(PlannerInfo *root, const IndexPath *path)
+{
+	amcostestimate_function estimate = (amcostestimate_function) path->indexinfo->amcostestimate;
+	IndexPath  *rare = makeNode(IndexPath);
+	Cost		startup;
+	Cost		total;
+	Selectivity selectivity;
+	double		correlation;
+	double		pages;
+	ListCell   *cell;
+
+	*rare = *path;
+	rare->indexclauses = NIL;
+	foreach(cell, path->indexclauses)
+	{
+		IndexClause *condition = makeNode(IndexClause);
+
+		*condition = *lfirst_node(IndexClause, cell);
+		condition->rinfo = makeNode(RestrictInfo);
+		*condition->rinfo = *lfirst_node(IndexClause, cell)->rinfo;
+		/* as if it had been computed before */
+		condition->rinfo->norm_selec = 1 / Max(path->indexinfo->tuples, 1.0);
+		rare->indexclauses = lappend(rare->indexclauses, condition);
+	}
+	estimate(root, rare, 1, &startup, &total, &selectivity, &correlation, &pages);
+	return startup;
+}
+
 /*
  * Whether a plan for any values has to choose without knowing what decides
  * between a path by distance and others: what share of the rows meets a
- * condition outside its index, or whether these rows are near.
+ * condition, and, of one outside its index, whether these rows are near.
  */
 static bool
 chooses_blindly(PlannerInfo *root, RelOptInfo *rel, IndexPath *path, const Other *other)
 {
 	Ordered		ordered;
+	bool		open_inside = false;
 	ListCell   *cell;
 
 	foreach(cell, path->indexinfo->indrestrictinfo)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
 
-		if (!vecidx_has_condition(path, rinfo) && parameter_walker((Node *) rinfo->clause, NULL) &&
-			has_other_index(rel, (Node *) rinfo->clause))
+		if (!is_open(rel, rinfo))
+			continue;
+		if (!vecidx_has_condition(path, rinfo))
 			return true;
+		open_inside = true;
 	}
-	return parameter_walker(query_vector(path), NULL) && describe(root, rel, path, &ordered) && matters(&ordered, other);
+	return (open_inside && time_if_rare(root, path) > DEAR_SEARCH_US) ||
+		(parameter_walker(query_vector(path), NULL) && describe(root, rel, path, &ordered) && matters(&ordered, other));
 }
 
 /*

@@ -283,8 +283,9 @@ describe(PlannerInfo *root, RelOptInfo *rel, IndexPath *path, Ordered *ordered)
 	ordered->tested_share = Max(clauselist_selectivity(root, ordered->tested, rel->relid, JOIN_INNER, NULL), 1 / rows);
 	ordered->other_share = Max(clauselist_selectivity(root, others, rel->relid, JOIN_INNER, NULL), 1 / rows);
 	ordered->row_cost = (path->path.total_cost - path->path.startup_cost) / rows;
-	ordered->most = Min(path->path.total_cost - path->path.startup_cost, vecidx_table_pass_cost(rel));
 	ordered->limit = root->limit_tuples;
+	ordered->most = Min(path->path.total_cost - path->path.startup_cost,
+						vecidx_table_pass_cost(rel) + Min(ordered->limit, path->path.rows) * ordered->row_cost);
 	return true;
 }
 

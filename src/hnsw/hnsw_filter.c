@@ -11,9 +11,6 @@
 
 #include "hnsw/hnsw_filter.h"
 
-/* Groups whose bits are kept: those of two million nodes, in 384 kB. */
-#define MAX_PLACES 32768
-
 /* So many groups are tested one after the other while one is tested in some other place. */
 #define TESTS_IN_ORDER 8
 
@@ -38,7 +35,7 @@ void
 hnsw_filter_map_begin(HnswFilterMap *map, const VecidxFilter *filter)
 {
 	uint32		ngroups = groups_below(hnsw_node_limit(map->store->hnsw));
-	uint32		wanted = pg_nextpower2_32(Min(Max(ngroups, 1), MAX_PLACES));
+	uint32		wanted = pg_nextpower2_32(Min(Max(ngroups, 1), HNSW_FILTER_MAX_PLACES));
 
 	if (wanted > map->nplaces)
 	{
@@ -112,14 +109,16 @@ test_rows_locked(const HnswFilterMap *map, PageSlot *slot, uint32 ordinal, uint3
 	UnlockReleaseBuffer(buffer);
 }
 
-void
-hnsw_filter_range(HnswFilterMap *map, uint32 first, uint32 ngroups, uint64 *masks)
+/* The masks of groups, whichever; whether any page of theirs had to be looked at. */
+static bool
+test_groups(HnswFilterMap *map, uint32 first, uint32 ngroups, uint64 *masks)
 {
 	HnswIndex  *hnsw = map->store->hnsw;
 	uint32		start = first * HNSW_FILTER_GROUP;
 	uint32		n = ngroups * HNSW_FILTER_GROUP;
 	BufferTag	tag;
 	uint32		rows;
+	bool		tested = false;
 
 	Assert(ngroups <= HNSW_FILTER_RANGE);
 	vecidx_init_tag(&tag, &vecidx_locator(map->store->index), MAIN_FORKNUM, 0);
@@ -136,27 +135,56 @@ hnsw_filter_range(HnswFilterMap *map, uint32 first, uint32 ngroups, uint64 *mask
 
 		rows = Min(n - done, hnsw->filters_per_page - row);
 		if (unlikely(ordinal >= hnsw->filter_memory.n))
-			return;				/* numbers beyond the last node */
+			break;				/* numbers beyond the last node */
 		slot = &hnsw->filter_memory.slots[ordinal];
 		page = pagemem_peek(slot, &tag);
 		if (likely(page != NULL))
 		{
 			uint32		words = (shift + rows + HNSW_FILTER_GROUP - 1) / HNSW_FILTER_GROUP;
+			bool		may = may_pass(map, page, rows);
 
-			memset(seen, 0, sizeof(uint64) * words);
-			if (may_pass(map, page, rows))
+			if (may)
+			{
+				memset(seen, 0, sizeof(uint64) * words);
 				test_rows(map, page, row, rows, seen, shift);
+			}
 			pg_read_barrier();
 			if (likely(pagemem_unmoved(slot, &tag)))
 			{
 				pgBufferUsage.shared_blks_hit++;
-				for (uint32 i = 0; i < words; i++)
+				for (uint32 i = 0; may && i < words; i++)
 					masks[at + i] |= seen[i];
+				tested |= may;
 				continue;
 			}
 		}
+		tested = true;
 		test_rows_locked(map, slot, ordinal, row, rows, masks + at, shift);
 	}
+	return tested;
+}
+
+/* Whether a bit of so many masks is set. */
+static bool
+any_bit(const uint64 *masks, uint32 n)
+{
+	uint64		any = 0;
+
+	for (uint32 i = 0; i < n; i++)
+		any |= masks[i];
+	return any != 0;
+}
+
+bool
+hnsw_filter_range(HnswFilterMap *map, uint32 first, uint32 ngroups, uint64 *masks)
+{
+	Assert(first % HNSW_FILTER_RANGE == 0);
+	if (first + ngroups > map->nknown)
+		return test_groups(map, first, ngroups, masks) && any_bit(masks, ngroups);
+	if (!map->some[first / HNSW_FILTER_RANGE])
+		return false;
+	memcpy(masks, map->bits + first, sizeof(uint64) * ngroups);
+	return true;
 }
 
 uint64
@@ -164,7 +192,7 @@ hnsw_filter_map_test(HnswFilterMap *map, uint32 group)
 {
 	uint32		place = group & (map->nplaces - 1);
 
-	hnsw_filter_range(map, group, 1, &map->bits[place]);
+	(void) test_groups(map, group, 1, &map->bits[place]);
 	map->groups[place] = group + 1;
 	map->ntested++;
 	return map->bits[place];
@@ -178,7 +206,11 @@ hnsw_filter_map_fill(HnswFilterMap *map, double asked)
 	if (ngroups > map->nplaces || ngroups > asked * TESTS_IN_ORDER)
 		return false;
 	for (uint32 first = 0; first < ngroups; first += HNSW_FILTER_RANGE)
-		hnsw_filter_range(map, first, Min(ngroups - first, HNSW_FILTER_RANGE), map->bits + first);
+	{
+		uint32		n = Min(ngroups - first, HNSW_FILTER_RANGE);
+
+		map->some[first / HNSW_FILTER_RANGE] = test_groups(map, first, n, map->bits + first) && any_bit(map->bits + first, n);
+	}
 	for (uint32 i = 0; i < ngroups; i++)
 		map->groups[i] = i + 1;
 	map->nknown = ngroups;
@@ -214,7 +246,11 @@ hnsw_filter_rate(HnswFilterMap *map)
 	uint64		passed = 0;
 
 	if (map->nknown > 0)
-		passed = pg_popcount((const char *) map->bits, n * sizeof(uint64));
+	{
+		for (uint32 first = 0; first < n; first += HNSW_FILTER_RANGE)
+			if (map->some[first / HNSW_FILTER_RANGE])
+				passed += pg_popcount((const char *) (map->bits + first), Min(n - first, HNSW_FILTER_RANGE) * sizeof(uint64));
+	}
 	else
 		for (uint32 i = 0; i < n; i++)
 			passed += pg_popcount64(hnsw_filter_map_test(map, (uint32) ((uint64) ngroups * i / n)));

@@ -15,6 +15,12 @@
 
 #define HNSW_FILTER_GROUP 64
 
+/* Groups tested by one call. */
+#define HNSW_FILTER_RANGE 128
+
+/* Groups whose bits are kept: those of two million nodes, in 384 kB. */
+#define HNSW_FILTER_MAX_PLACES 32768
+
 typedef struct HnswFilterMap
 {
 	HnswDiskStore *store;
@@ -23,6 +29,7 @@ typedef struct HnswFilterMap
 	uint32	   *groups;			/* by place: the group + 1, or 0 */
 	uint32		nplaces;		/* a power of two, or 0 */
 	uint32		nknown;			/* groups from the first on that all are known, each in its own place */
+	bool		some[HNSW_FILTER_MAX_PLACES / HNSW_FILTER_RANGE];	/* by range of those: whether any node passes */
 	uint64		ntested;		/* groups tested one by one */
 	MemoryContext context;
 } HnswFilterMap;
@@ -67,11 +74,10 @@ extern bool hnsw_filter_map_fill(HnswFilterMap *map, double asked);
 extern double hnsw_filter_rate(HnswFilterMap *map);
 
 /*
- * Test up to HNSW_FILTER_RANGE groups from one on, into masks.  What comes out
- * for numbers that are no nodes means nothing.
+ * Test up to HNSW_FILTER_RANGE groups from one on, which is a multiple of
+ * that, into masks; false if none passes: then masks say nothing.  Nor does what
+ * comes out for numbers that are no nodes.
  */
-#define HNSW_FILTER_RANGE 128
-
-extern void hnsw_filter_range(HnswFilterMap *map, uint32 first, uint32 ngroups, uint64 *masks);
+extern bool hnsw_filter_range(HnswFilterMap *map, uint32 first, uint32 ngroups, uint64 *masks);
 
 #endif							/* VECIDX_HNSW_FILTER_H */

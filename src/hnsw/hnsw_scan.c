@@ -990,10 +990,8 @@ linear_filtered(HnswScan *so, Relation index, ScoredArray *nearest)
 		uint32		n = Min(ngroups - first, HNSW_FILTER_RANGE);
 
 		CHECK_FOR_INTERRUPTS();
-		if (first + n <= so->map.nknown)
-			memcpy(masks, so->map.bits + first, sizeof(uint64) * n);
-		else
-			hnsw_filter_range(&so->map, first, n, masks);
+		if (!hnsw_filter_range(&so->map, first, n, masks))
+			continue;
 		/* the last group's bits beyond the last node */
 		if (first + n == ngroups && end % HNSW_FILTER_GROUP != 0)
 			masks[n - 1] &= (UINT64CONST(1) << (end % HNSW_FILTER_GROUP)) - 1;

@@ -21,7 +21,6 @@
 #include <float.h>
 #include <math.h>
 
-#include "access/heaptoast.h"
 #include "access/relscan.h"
 #include "guc.h"
 #include "hnsw/hnsw.h"
@@ -78,10 +77,6 @@
 
 /* After so many rows, and each time there are a quarter more, such a scan sees whether it goes on in order. */
 #define FIRST_CHECK 256
-
-/* What a row takes that is fetched out of the table's order, its test apart; and its vector, if it is out of line. */
-#define FETCH_NS 1500
-#define DETOAST_NS 2500
 
 /* What float distances of exact kinds are off by at most, as a part of them. */
 #define FLOAT_SLACK 1e-6
@@ -714,16 +709,6 @@ first_round(IndexScanDesc scan, HnswScan *so)
 
 /* ---- Where the query discards rows ---- */
 
-/* What it takes to see that a row passes, and to compute its distance. */
-static double
-passing_ns(const HnswScan *so)
-{
-	Size		size = sizeof(float) * so->hnsw->dim;
-
-	/* values of a quarter of a page and more stand out of line */
-	return size / 8.0 + (size > TOAST_TUPLE_TARGET ? DETOAST_NS : 0);
-}
-
 /* Of what a scan may use. */
 static Size
 table_pass_memory(void)
@@ -738,19 +723,15 @@ table_pass_memory(void)
 static bool
 table_pays(HnswScan *so, double need, double other_ns)
 {
-	const VecidxRowTest *test = so->test;
 	double		rows = hnsw_node_limit(so->hnsw);
-	double		rate = (test->npassed + 0.5) / (test->ntested + 1);
 
 	if (so->floats == NULL || hnsw_max_scan_tuples > 0 || hnsw_iterative_scan == ITERATIVE_SCAN_OFF ||
 		so->phase == SCAN_TABLE || so->phase == SCAN_LATE)
 		return false;
 	if (so->filter != NULL)
 		rows *= hnsw_filter_rate(&so->map);
-	/* a pass has no more of them than it can keep */
-	need = Min(need, table_pass_most(table_pass_memory()) / rate);
-	return rows * (TABLE_PASS_ROW_NS + test->test_ns + rate * passing_ns(so)) <
-		other_ns + Min(need, rows) * (FETCH_NS + test->test_ns + rate * passing_ns(so));
+	return table_pass_pays(so->test, table_pass_memory(), rows, need, other_ns,
+						   table_pass_vector_ns(sizeof(float) * so->hnsw->dim));
 }
 
 /* Whether it is worth while to see further rows in their order; else a pass over the table follows. */

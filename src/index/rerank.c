@@ -150,7 +150,7 @@ row_fetch_begin(Relation heap, Relation index, MemoryContext context)
 }
 
 bool
-row_fetch_value(RowFetch *fetch, ItemPointer tid, Snapshot snapshot, Datum *value, bool *isnull)
+row_fetch_passes(RowFetch *fetch, ItemPointer tid, Snapshot snapshot)
 {
 	ItemPointerData where = *tid;
 	bool		call_again = false;
@@ -168,9 +168,13 @@ row_fetch_value(RowFetch *fetch, ItemPointer tid, Snapshot snapshot, Datum *valu
 	}
 	else
 		found = table_index_fetch_tuple(fetch->fetch, &where, snapshot, fetch->slot, &call_again, NULL);
-	if (!found)
-		return false;
-	if (fetch->test != NULL && !vecidx_row_test_passes(fetch->test, fetch->slot))
+	return found && (fetch->test == NULL || vecidx_row_test_passes(fetch->test, fetch->slot));
+}
+
+bool
+row_fetch_value(RowFetch *fetch, ItemPointer tid, Snapshot snapshot, Datum *value, bool *isnull)
+{
+	if (!row_fetch_passes(fetch, tid, snapshot))
 		return false;
 	if (fetch->attribute != 0)
 		*value = slot_getattr(fetch->slot, fetch->attribute, isnull);

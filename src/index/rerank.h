@@ -49,6 +49,9 @@ extern void row_fetch_test(RowFetch *fetch, VecidxRowTest *test);
  */
 extern bool row_fetch_value(RowFetch *fetch, ItemPointer tid, Snapshot snapshot, Datum *value, bool *isnull);
 
+/* Whether the snapshot sees a row at tid, and it passes the test if there is one. */
+extern bool row_fetch_passes(RowFetch *fetch, ItemPointer tid, Snapshot snapshot);
+
 /* Let go of the table's pages, between scans. */
 extern void row_fetch_reset(RowFetch *fetch);
 extern void row_fetch_end(RowFetch *fetch);

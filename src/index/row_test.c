@@ -72,7 +72,7 @@ vecidx_row_test_need(const VecidxRowTest *test, double nreturned)
 {
 	const LimitState *limit = test->limit;
 	double		wanted = Max(USUAL_WANTED, nreturned);
-	double		rate = ((double) test->npassed + 0.5) / ((double) test->ntested + 1);
+	double		rate = vecidx_row_test_rate(test);
 
 	if (limit != NULL && limit->lstate != LIMIT_INITIAL)
 	{

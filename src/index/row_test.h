@@ -54,6 +54,13 @@ extern void vecidx_row_test_begin(VecidxRowTest *test);
 /* Whether a row of the table meets the conditions that the scan can test. */
 extern bool vecidx_row_test_passes(VecidxRowTest *test, TupleTableSlot *slot);
 
+/* The share of rows that have passed, or a half as long as none was tested. */
+static inline double
+vecidx_row_test_rate(const VecidxRowTest *test)
+{
+	return ((double) test->npassed + 0.5) / ((double) test->ntested + 1);
+}
+
 /*
  * How many further rows, in their order, have to be looked at until the query
  * is likely to have what it wants; it has got nreturned.

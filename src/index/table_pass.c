@@ -4,12 +4,17 @@
  */
 #include "vecidx.h"
 
+#include "access/heaptoast.h"
 #include "index/table_pass.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 
 /* Rows that a pass keeps at least. */
 #define LEAST_KEPT 1024
+
+/* What a row takes that is fetched out of the table's order, its test apart; and its vector, if it is out of line. */
+#define FETCH_NS 1500
+#define DETOAST_NS 2500
 
 void
 table_pass_init(TablePass *pass, MemoryContext context)
@@ -94,6 +99,24 @@ table_pass_visit(TablePass *pass, TablePassDistance distance, void *arg)
 		}
 	}
 	tidset_clear(&pass->tids);
+}
+
+double
+table_pass_vector_ns(Size size)
+{
+	/* values of a quarter of a page and more stand out of line */
+	return size / 8.0 + (size > TOAST_TUPLE_TARGET ? DETOAST_NS : 0);
+}
+
+bool
+table_pass_pays(const VecidxRowTest *test, Size memory, double rows, double need, double other_ns, double vector_ns)
+{
+	double		rate = vecidx_row_test_rate(test);
+	double		row_ns = test->test_ns + rate * vector_ns;
+
+	/* a pass has no more of them than it can keep */
+	need = Min(need, table_pass_most(memory) / rate);
+	return rows * (TABLE_PASS_ROW_NS + row_ns) < other_ns + Min(need, rows) * (FETCH_NS + row_ns);
 }
 
 bool

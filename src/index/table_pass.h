@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "index/row_queue.h"
+#include "index/row_test.h"
 #include "index/tidset.h"
 
 /* About how many nanoseconds a row takes that does not pass, its conditions apart. */
@@ -48,17 +49,34 @@ extern size_t table_pass_most(Size memory);
 /* Begin the first pass, or the next. */
 extern void table_pass_begin(TablePass *pass, Size memory);
 
-/* Add a row's TID (one that is there already does no harm); true if it is time to visit those that were added. */
+/* Whether it is time to visit those that were added. */
 static inline bool
-table_pass_add(TablePass *pass, const ItemPointerData *tid)
+table_pass_full(const TablePass *pass)
 {
-	(void) tidset_add(&pass->tids, tid);
 	/* the set is a quarter full or more */
 	return pass->tids.nruns >= TABLE_PASS_LEAST_RUNS && pass->tids.nruns >= pass->memory / (4 * sizeof(TidRun));
 }
 
+/* Add a row's TID (one that is there already does no harm); true if the pass is full. */
+static inline bool
+table_pass_add(TablePass *pass, const ItemPointerData *tid)
+{
+	(void) tidset_add(&pass->tids, tid);
+	return table_pass_full(pass);
+}
+
 /* Visit the rows that were added, in the order of the table. */
 extern void table_pass_visit(TablePass *pass, TablePassDistance distance, void *arg);
+
+/*
+ * Whether a pass with so much memory over so many rows of the index is quicker than other_ns
+ * nanoseconds and to look at `need` rows in the order of distance; vector_ns:
+ * what a row takes that passes the test.
+ */
+extern bool table_pass_pays(const VecidxRowTest *test, Size memory, double rows, double need, double other_ns, double vector_ns);
+
+/* What it takes to read a vector of so many bytes, and to compute its distance. */
+extern double table_pass_vector_ns(Size size);
 
 /*
  * End a pass, with the rest visited.  The rows are in pass->kept, in any order.

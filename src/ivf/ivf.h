@@ -121,6 +121,7 @@ typedef struct IvfIndex
 	PageMemory	list_memory;	/* list pages, by block */
 
 	struct IvfScan *spare_scan; /* working memory for the next scan, or NULL */
+	struct RowPages *row_pages; /* where the table's pages were, or NULL */
 } IvfIndex;
 
 /*

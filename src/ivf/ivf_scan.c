@@ -33,6 +33,8 @@
 #include "index/radius.h"
 #include "index/rerank.h"
 #include "index/row_queue.h"
+#include "index/row_test.h"
+#include "index/table_pass.h"
 #include "index/tidset.h"
 #include "ivf/ivf.h"
 #include "miscadmin.h"
@@ -66,7 +68,7 @@
 #define KEEP_GROWTH 4
 
 /*
- * While there are further lists, those gone through have to have so many rows
+ * While there are further lists, and the query keeps all rows, those gone through have to have so many rows
  * for each that is returned: of rows farther away than most, too many are in others.
  */
 #define ROWS_A_RETURNED 32
@@ -79,9 +81,30 @@
  */
 #define SPREAD 3.5
 
+/* The same where rows are discarded after they were fetched, which are farther down the order. */
+#define SPREAD_DISCARDING 3.1
+
+/* Of so many rows one is looked at to learn how they lie around their centroids. */
+#define SPREAD_SAMPLE 8
+
 /* Lists are added in steps of this share of those there are, and at least so many. */
 #define STEP_SHARE 8
+#define STEP_SHARE_DISCARDING 4
 #define MIN_STEP 8
+
+/*
+ * Where the query discards rows: after so many, and each time there are a
+ * quarter more, the scan sees whether it goes on in order.
+ */
+#define FIRST_CHECK 256
+
+/* Rows that a scan tests itself before it leaves that to the executor, if most pass; from then on it tests one of so many. */
+#define TESTED_AT_LEAST 32
+#define TEST_SAMPLE 8
+
+/* About what the score of a row takes, and of each byte of its code, in nanoseconds. */
+#define SCORE_NS 3
+#define SCORE_BYTE_NS 0.1
 
 /* Rows that a scan reckons with at first, and at most. */
 #define FIRST_WANTED 10
@@ -113,6 +136,7 @@ typedef enum ScanPhase
 {
 	SCAN_FIRST,					/* nothing searched yet */
 	SCAN_ROUNDS,
+	SCAN_TABLE,					/* passes over all rows, in the table's order */
 	SCAN_UNORDERED,				/* no distance is defined: any order */
 	SCAN_LATE,					/* only late rows are left */
 	SCAN_DONE
@@ -131,6 +155,7 @@ typedef struct IvfScan
 	void	   *elements;		/* of the query, copied */
 	void	   *centroid;
 	void	   *buffer;			/* of a value */
+	void	   *code;			/* of one vector */
 	RowFetch   *fetch;			/* NULL until needed */
 	float		errors;			/* how many are reckoned with */
 	bool		rerank;			/* distances come from the table */
@@ -165,10 +190,12 @@ typedef struct IvfScan
 	size_t		keep;
 	uint64		met;			/* rows that pass the filter */
 	bool		dropped;		/* rows have been forgotten, none nearer than the threshold */
+	double		dropped_from;	/* distance of the farthest that was kept then */
 	float		threshold;
 	double		err_sum;		/* standard errors of rows near enough to be kept for a while */
 	uint64		nerrs;
 	double		scale;			/* of a row's distance by that of its list's centroid (filtered) */
+	uint64		nspread;		/* rows in the following */
 	double		spread_sum;		/* of rows' distances less that of their lists' */
 	double		spread_squares;
 	double		limit;			/* rows farther than this wait for the next round */
@@ -182,6 +209,10 @@ typedef struct IvfScan
 	size_t		napart;
 	ItemPointerData *apart_tids;
 	ItemPointerData *apart_places;
+	/* what the query does with rows */
+	VecidxRowTest *test;		/* NULL: it keeps them all */
+	uint64		next_check;		/* when so many were looked at, whether to go on */
+	TablePass	table;
 
 	/* any order */
 	uint32		next_list;
@@ -223,6 +254,8 @@ make_scan(IvfIndex *ivf)
 	so->elements = MemoryContextAlloc(context, size);
 	so->centroid = MemoryContextAlloc(context, size);
 	so->buffer = vecidx_elements_buffer(ivf->opclass, ivf->dim, context);
+	if (ivf->code.exact)
+		so->code = vecidx_alloc_aligned(context, ivf->code.code_size);
 	row_queue_init(&so->pending, context);
 	row_queue_init(&so->exact, context);
 	row_queue_init(&so->late, context);
@@ -232,6 +265,7 @@ make_scan(IvfIndex *ivf)
 		so->apart_tids = MemoryContextAlloc(context, sizeof(ItemPointerData) * ivf->max_capacity);
 		so->apart_places = MemoryContextAlloc(context, sizeof(ItemPointerData) * ivf->max_capacity);
 	}
+	table_pass_init(&so->table, context);
 	so->errors = is_coarse(ivf) ? SCAN_ERRORS_COARSE : SCAN_ERRORS;
 	so->keep_first = least_kept(ivf);
 	so->wanted = FIRST_WANTED;
@@ -247,6 +281,7 @@ release_scan(void *arg)
 
 	so->fetch = NULL;			/* was in the scan's context */
 	so->filter = NULL;
+	so->test = NULL;
 	if (so->ivf->spare_scan == NULL &&
 		MemoryContextMemAllocated(so->context, true) <= SPARE_SCAN_BYTES)
 		so->ivf->spare_scan = so;
@@ -314,6 +349,8 @@ begin_afresh(IvfScan *so)
 	so->nahead = so->next_ahead = 0;
 	so->heap_blocks = 0;
 	tidset_clear(&so->handed);
+	table_pass_reset(&so->table);
+	so->next_check = FIRST_CHECK;
 	so->returned_dist = -get_float8_infinity();
 	so->nreturned = 0;
 	so->nlists = so->scanned = so->prefetched = 0;
@@ -333,6 +370,7 @@ ivf_beginscan(Relation index, int nkeys, int norderbys)
 	so->settings = ivf_settings(index);
 	begin_afresh(so);
 	so->phase = SCAN_DONE;
+	so->test = vecidx_row_test_take(index);
 	scan->opaque = so;
 	return scan;
 }
@@ -350,6 +388,8 @@ ivf_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 		row_fetch_reset(so->fetch);
 	learn_keep(so);
 	begin_afresh(so);
+	if (so->test != NULL)
+		vecidx_row_test_begin(so->test);
 }
 
 void
@@ -397,6 +437,8 @@ change_index(IndexScanDesc scan)
 	so->radius = old->radius;
 	so->filter = old->filter;
 	so->recheck = old->recheck;
+	so->test = old->test;
+	so->next_check = old->next_check;
 	so->keep = old->keep;
 	copy_queue(&so->exact, &old->exact);
 	copy_queue(&so->late, &old->late);
@@ -412,7 +454,7 @@ change_index(IndexScanDesc scan)
 			(void) tidset_add(&so->handed, &tid);
 		}
 	memcpy(so->elements, old->elements, ivf_centroid_size(so->ivf->code.spec.elements, so->ivf->dim));
-	if (so->phase == SCAN_ROUNDS)
+	if (so->phase == SCAN_ROUNDS || so->phase == SCAN_TABLE)
 		listcode_query(&so->ivf->code, so->elements, so->query, so->scratch);
 	scan->opaque = so;
 	return so;
@@ -428,6 +470,7 @@ drop_far(IvfScan *so)
 
 	so->pending.n = so->keep;
 	so->dropped = true;
+	so->dropped_from = farthest;
 	/* rounded up, so that what is kept passes; exact codes are scored in another order of summation */
 	if (so->ivf->code.exact)
 		farthest += fabs(farthest) * EXACT_SLACK;
@@ -554,6 +597,15 @@ passing(const IvfScan *so, const IvfSegmentRef *ref, int first, int n)
 	return vecidx_filter_test(so->filter, ref->filters, IVF_FILTER_CAPACITY(ref->segment->capacity), first, n);
 }
 
+/* How far a row is from the query, less what its list's centroid is. */
+static inline void
+add_spread(IvfScan *so, double spread)
+{
+	so->nspread++;
+	so->spread_sum += spread;
+	so->spread_squares += spread * spread;
+}
+
 /* scan_segment() where there are conditions on further columns: they are tested before anything is scored. */
 static void
 scan_filtered(IvfScan *so, ListTerm term, const IvfSegmentRef *ref)
@@ -580,12 +632,7 @@ scan_filtered(IvfScan *so, ListTerm term, const IvfSegmentRef *ref)
 			score_passing(so, term, ref->a != NULL ? ref->a + first : NULL, ref->b != NULL ? ref->b + first : NULL,
 						  codes, pass, n, dist, so->rerank ? err : NULL);
 		for (uint64 left = pass; left != 0; left &= left - 1)
-		{
-			double		spread = dist[pg_rightmost_one_pos64(left)] - centroid;
-
-			so->spread_sum += spread;
-			so->spread_squares += spread * spread;
-		}
+			add_spread(so, dist[pg_rightmost_one_pos64(left)] - centroid);
 		sieve(so, dist, so->rerank ? err : NULL, n, ref->tids + first, code->exact ? codes : NULL);
 	}
 }
@@ -631,6 +678,9 @@ scan_segment(IvfScan *so, ListTerm term, const IvfSegmentRef *ref)
 									 Min(n - i, LISTCODE_BLOCK), dist + i, bound ? err + i : NULL);
 		else
 			listcode_score(so->query, term, a, b, codes, n, dist, bound ? err : NULL);
+		if (so->test != NULL)
+			for (int i = 0; i < n; i += SPREAD_SAMPLE)
+				add_spread(so, dist[i] - so->scale * so->route.lists.items[so->scanned].dist);
 		sieve(so, dist, bound ? err : NULL, n, ref->tids + first, exact ? codes : NULL);
 	}
 	so->met += count;
@@ -791,10 +841,7 @@ scan_apart(IvfScan *so, Relation index, const IvfListCopy *list, ItemPointerData
 		listcode_score_each(so->query, codes, (int) (end - first), dist);
 		for (size_t i = 0; i < end - first; i++)
 		{
-			double		spread = dist[i] - centroid;
-
-			so->spread_sum += spread;
-			so->spread_squares += spread * spread;
+			add_spread(so, dist[i] - centroid);
 			if (dist[i] <= so->threshold)
 				keep_row(so, listcode_exact(so->query, codes[i]), &so->apart_tids[first + i]);
 		}
@@ -1000,24 +1047,34 @@ scan_lists(IvfScan *so, Relation index, bool go_on)
 }
 
 /*
- * With conditions on further columns: how near rows of the lists that are left
- * may be, but for few.  A row's distance is its centroid's, and something that
+ * Whether the lists to go through follow from how rows lie around their
+ * centroids: of a scan under conditions, in the index or outside.
+ */
+static inline bool
+by_spread(const IvfScan *so)
+{
+	return so->filter != NULL || so->test != NULL;
+}
+
+/*
+ * Under conditions: how near rows of the lists that are left may be, but for few.  A row's distance is its centroid's, and something that
  * does not depend on where the list is: the residual, which is as good as
  * orthogonal to what separates the query from the centroid.
  */
 static double
 nearest_left(const IvfScan *so)
 {
-	double		n = (double) so->met;
+	double		n = (double) so->nspread;
 	double		mean;
 	double		variance;
 	double		nearest;
 
-	if (so->met < 2 || so->nlists == 0)
+	if (so->nspread < 2 || so->nlists == 0)
 		return -get_float8_infinity();
 	mean = so->spread_sum / n;
 	variance = so->spread_squares / n - mean * mean;
-	nearest = so->scale * so->route.lists.items[so->nlists - 1].dist + mean - SPREAD * sqrt(Max(variance, 0));
+	nearest = so->scale * so->route.lists.items[so->nlists - 1].dist + mean -
+		(so->test != NULL ? SPREAD_DISCARDING : SPREAD) * sqrt(Max(variance, 0));
 	return isfinite(nearest) ? nearest : -get_float8_infinity();
 }
 
@@ -1028,13 +1085,26 @@ usual_error(const IvfScan *so)
 	return so->nerrs > 0 ? so->errors * so->err_sum / so->nerrs : 0;
 }
 
+/* How many rows are likely to be wanted beyond those fetched so far. */
+static size_t
+further_rows(const IvfScan *so)
+{
+	size_t		wanted = Max(so->wanted, so->nreturned + so->nreturned / 2 + 1);
+	double		need;
+
+	if (so->test == NULL)
+		return wanted - Min(wanted, so->nreturned + so->exact.n);
+	need = vecidx_row_test_need(so->test, so->nreturned) - so->exact.n / vecidx_row_test_rate(so->test);
+	/* no more than can be at hand at once */
+	return (size_t) Min(Max(need, 1), so->keep - 1);
+}
+
 /* Whether lists that are left may have rows as near as those that will be wanted. */
 static bool
 wants_more_lists(IvfScan *so)
 {
-	size_t		wanted = Max(so->wanted, so->nreturned + so->nreturned / 2 + 1);
+	size_t		wanted = further_rows(so);
 
-	wanted -= Min(wanted, so->nreturned + so->exact.n);
 	if (so->all_lists)
 		return false;
 	if (so->pending.n <= wanted)
@@ -1051,9 +1121,9 @@ find_limit(IvfScan *so)
 	if (so->pending.n > so->keep)
 		drop_far(so);
 	if (so->dropped)
-		limit = row_queue_select(&so->pending, so->pending.n);
+		limit = so->dropped_from;
 	so->by_lists = false;
-	if (!so->all_lists && so->filter != NULL)
+	if (!so->all_lists && by_spread(so))
 	{
 		/* what wants_more_lists() was content with is enough, whatever the round has met since */
 		double		margin = nearest_left(so);
@@ -1094,15 +1164,20 @@ next_round(IndexScanDesc scan)
 	Relation	index = scan->indexRelation;
 	size_t		probes = Max(first_probes(so), so->nlists);
 	bool		go_on;
+	size_t		step = so->test != NULL ? STEP_SHARE_DISCARDING : STEP_SHARE;
 	int			passes = 0;		/* that have missed rows, maybe; what they met is kept */
 
 	if (so->round == 0)
 		so->keep = so->keep_first;
 	else
 	{
-		if (!so->all_lists && so->filter == NULL && (so->by_lists || !so->dropped))
+		size_t		keep = so->keep * KEEP_GROWTH;
+
+		if (!so->all_lists && !by_spread(so) && (so->by_lists || !so->dropped))
 			probes = 2 * Max(so->nlists, 1);
-		so->keep = Min(so->keep * KEEP_GROWTH, most_kept(so));
+		if (so->test != NULL)
+			keep = Max(keep, (size_t) Min(2 * vecidx_row_test_need(so->test, so->nreturned), 16.0 * keep));
+		so->keep = Min(keep, most_kept(so));
 	}
 
 	for (int try = 0;; try++)
@@ -1117,8 +1192,9 @@ next_round(IndexScanDesc scan)
 			so = change_index(scan);
 			passes = 0;
 		}
-		/* what is pending may stay if it is all that was met, and the lists are the same */
-		go_on = so->round > 0 && so->nlists > 0 && !so->dropped && so->route.changes == so->ivf->changes;
+		/* what is pending may stay if it is all that was met, or will be enough, and the lists are the same */
+		go_on = so->round > 0 && so->nlists > 0 && so->route.changes == so->ivf->changes &&
+			(!so->dropped || (so->by_lists && so->pending.n > further_rows(so)));
 		if (!go_on)
 		{
 			if (passes == 0)
@@ -1131,7 +1207,7 @@ next_round(IndexScanDesc scan)
 				so->threshold = FLT_MAX;
 			}
 			so->scanned = so->prefetched = 0;
-			so->met = 0;
+			so->met = so->nspread = 0;
 			so->spread_sum = so->spread_squares = 0;
 			if (so->nlists == 0 || so->route.changes != so->ivf->changes)
 			{
@@ -1158,9 +1234,9 @@ next_round(IndexScanDesc scan)
 		if (result == LISTS_READ || (result == LISTS_MOVED && stable))
 			result = scan_lists(so, index, stable);
 		missed |= result == LISTS_MOVED;
-		while (so->filter != NULL && (result == LISTS_READ || (result == LISTS_MOVED && stable)) && wants_more_lists(so))
+		while (by_spread(so) && (result == LISTS_READ || (result == LISTS_MOVED && stable)) && wants_more_lists(so))
 		{
-			result = have_lists(so, index, so->nlists + Max(so->nlists / STEP_SHARE, MIN_STEP), copy_all);
+			result = have_lists(so, index, so->nlists + Max(so->nlists / step, MIN_STEP), copy_all);
 			missed |= result == LISTS_MOVED;
 			if (result == LISTS_READ || (result == LISTS_MOVED && stable))
 				result = scan_lists(so, index, stable);
@@ -1236,7 +1312,30 @@ first_round(IndexScanDesc scan)
 	next_round(scan);
 }
 
-/* Exact distance of a row; false if the snapshot does not see one. */
+static RowFetch *
+begin_fetch(IndexScanDesc scan, IvfScan *so)
+{
+	if (so->ivf->row_pages == NULL)
+		so->ivf->row_pages = row_pages_create(scan->heapRelation, so->ivf->remembered.context);
+	so->fetch = row_fetch_begin(scan->heapRelation, scan->indexRelation, so->scan_context);
+	row_fetch_remember(so->fetch, so->ivf->row_pages);
+	row_fetch_test(so->fetch, so->test);
+	return so->fetch;
+}
+
+/* Whether the query may want a row: the snapshot sees it, and it meets the conditions that can be tested. */
+static bool
+may_want(IndexScanDesc scan, IvfScan *so, ItemPointer tid)
+{
+	MemoryContext old = MemoryContextSwitchTo(so->row);
+	bool		passes = row_fetch_passes(so->fetch != NULL ? so->fetch : begin_fetch(scan, so), tid, scan->xs_snapshot);
+
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(so->row);
+	return passes;
+}
+
+/* Exact distance of a row; false if the snapshot does not see one, or the query does not want it. */
 static bool
 fetch_exact(IndexScanDesc scan, IvfScan *so, ItemPointer tid, double *dist)
 {
@@ -1246,20 +1345,24 @@ fetch_exact(IndexScanDesc scan, IvfScan *so, ItemPointer tid, double *dist)
 	bool		found;
 	MemoryContext old = MemoryContextSwitchTo(so->row);
 
-	if (so->fetch == NULL)
-		so->fetch = row_fetch_begin(scan->heapRelation, scan->indexRelation, so->scan_context);
-	found = row_fetch_value(so->fetch, tid, scan->xs_snapshot, &value, &isnull);
+	found = row_fetch_value(so->fetch != NULL ? so->fetch : begin_fetch(scan, so), tid, scan->xs_snapshot, &value, &isnull);
 	if (found && isnull)
 		found = false;
 	if (found)
 	{
-		const float *floats = vecidx_elements(ivf->opclass, value, ivf->dim, so->buffer);
+		const void *elements = vecidx_elements(ivf->opclass, value, ivf->dim, so->buffer);
 
-		if (floats == NULL)
+		if (elements == NULL)
 			found = false;
+		else if (ivf->code.exact)
+		{
+			/* the distance that it has in its list */
+			listcode_encode(&ivf->code, elements, NULL, NULL, so->code, so->scratch);
+			*dist = listcode_exact(so->query, so->code);
+		}
 		else
 		{
-			*dist = metric_rank(ivf->code.spec.metric, so->elements, floats, ivf->dim);
+			*dist = metric_rank(ivf->code.spec.metric, so->elements, elements, ivf->dim);
 			if (isnan(*dist))
 				*dist = get_float8_infinity();
 		}
@@ -1341,6 +1444,75 @@ fetch_one(IndexScanDesc scan, IvfScan *so)
 		row_queue_push(is_late(so, dist) ? &so->late : &so->exact, dist, &row.tid);
 }
 
+/* ---- Where the query discards rows ---- */
+
+/*
+ * Whether the scan tests a row that it need not fetch otherwise.  Where most
+ * pass that is left to the executor, which does it anyway.
+ */
+static inline bool
+tests_row(const IvfScan *so)
+{
+	const VecidxRowTest *test = so->test;
+
+	return test != NULL && test->qual != NULL &&
+		(test->ntested < TESTED_AT_LEAST || 2 * test->npassed < test->ntested || so->handed.n % TEST_SAMPLE == 0);
+}
+
+/*
+ * Whether a pass over the table is quicker than what it takes otherwise to see
+ * as many rows as the query is likely to need.
+ */
+static bool
+table_pays(const IvfScan *so, double need, double other_ns)
+{
+	Size		size = ivf_centroid_size(so->ivf->code.spec.elements, so->ivf->dim);
+	double		rows = so->ivf->rows;
+
+	/* the pass has distances from the table, and needs a reason to look there */
+	if (!so->rerank && (!so->ivf->code.exact || so->test->qual == NULL))
+		return false;
+	/* it cannot keep to some lists */
+	if (most_probes(so) < so->route.lists.n)
+		return false;
+	if (so->filter != NULL && so->nlists > 0)
+		rows = (double) so->met / so->nlists * so->route.lists.n;
+	return table_pass_pays(so->test, memory_budget() / 2, Max(rows, so->met), need, other_ns, table_pass_vector_ns(size));
+}
+
+/* Once in a while: whether it is worth while to see further rows in their order; else a pass over the table follows. */
+static bool
+goes_on_in_order(IvfScan *so)
+{
+	if (so->test == NULL || so->handed.n < so->next_check)
+		return true;
+	so->next_check = so->handed.n + so->handed.n / 4;
+	if (!table_pays(so, further_rows(so), 0))
+		return true;
+	/* what is at hand waits for it */
+	so->phase = SCAN_TABLE;
+	so->limit = -get_float8_infinity();
+	return false;
+}
+
+/* A round has not brought enough rows that the query keeps: whether another one follows, or a pass over the table. */
+static bool
+goes_on_with_lists(IvfScan *so)
+{
+	double		need;
+	double		rows;
+
+	if (so->test == NULL)
+		return true;
+	need = vecidx_row_test_need(so->test, so->nreturned);
+	rows = Min(so->ivf->rows, Max(2.0 * so->met, ROWS_A_RETURNED * (so->handed.n + need)));
+	if (!table_pays(so, need, rows * (SCORE_NS + SCORE_BYTE_NS * so->ivf->code.code_size)))
+		return true;
+	so->phase = SCAN_TABLE;
+	so->limit = -get_float8_infinity();
+	return false;
+}
+
 /* The next row in order whose distance is known and within the limit. */
 static bool
 next_known(IndexScanDesc scan, IvfScan *so, QueuedRow *row)
@@ -1354,6 +1526,8 @@ next_known(IndexScanDesc scan, IvfScan *so, QueuedRow *row)
 
 			if (bound > so->limit || (so->exact.n > 0 && bound >= so->exact.rows[0].dist))
 				break;
+			if (!goes_on_in_order(so))
+				return false;
 			fetch_one(scan, so);
 		}
 		if (so->exact.n == 0 || so->exact.rows[0].dist > so->limit)
@@ -1364,8 +1538,10 @@ next_known(IndexScanDesc scan, IvfScan *so, QueuedRow *row)
 	while (so->pending.n > 0 && so->pending.rows[0].dist <= so->limit)
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (!goes_on_in_order(so))
+			return false;
 		*row = row_queue_pop(&so->pending);
-		if (!tidset_add(&so->handed, &row->tid))
+		if (!tidset_add(&so->handed, &row->tid) || (tests_row(so) && !may_want(scan, so, &row->tid)))
 			continue;
 		if (!is_late(so, row->dist))
 			return true;
@@ -1385,9 +1561,13 @@ return_row(IndexScanDesc scan, const ItemPointerData *tid)
 
 /* ---- Any order ---- */
 
-/* All rows of a list, as they stand; false if the directory is gone. */
+/*
+ * All rows of a list, as they stand, as pending ones; or those that were not
+ * looked at yet for a pass over the table, if there is one.  False if the
+ * directory is gone.
+ */
 static bool
-gather_list(IvfScan *so, Relation index, uint32 number)
+gather_list(IvfScan *so, Relation index, uint32 number, TablePass *pass)
 {
 	IvfListCopy list;
 	ItemPointerData next;
@@ -1420,7 +1600,12 @@ gather_list(IvfScan *so, Relation index, uint32 number)
 			if (ItemPointerIsValid(&ref.tids[i]) &&
 				(so->filter == NULL || vecidx_filter_test_row(so->filter, ref.filters,
 															  IVF_FILTER_CAPACITY(ref.segment->capacity), i)))
-				row_queue_append(&so->pending, 0, &ref.tids[i]);
+			{
+				if (pass == NULL)
+					row_queue_append(&so->pending, 0, &ref.tids[i]);
+				else if (!tidset_has(&so->handed, &ref.tids[i]))
+					table_pass_add(pass, &ref.tids[i]);
+			}
 		next = ref.segment->next;
 		ivf_segment_release(&ref);
 	}
@@ -1457,7 +1642,7 @@ next_unordered(IndexScanDesc scan)
 			continue;
 		}
 		CHECK_FOR_INTERRUPTS();
-		if (gather_list(so, scan->indexRelation, so->next_list))
+		if (gather_list(so, scan->indexRelation, so->next_list, NULL))
 			so->next_list++;
 		else
 		{
@@ -1465,6 +1650,87 @@ next_unordered(IndexScanDesc scan)
 			so->changes = so->ivf->changes;
 		}
 	}
+}
+
+/* ---- The table's order ---- */
+
+static bool
+wanted_distance(void *arg, ItemPointer tid, double *dist)
+{
+	IndexScanDesc scan = arg;
+	IvfScan    *so = scan->opaque;
+
+	return fetch_exact(scan, so, tid, dist) && *dist <= so->radius;
+}
+
+/*
+ * The TIDs of all lists, visited as far as there is no room for them.  Rows may
+ * move from a list that is to come to one that is over: if anything was
+ * rewritten the lists are gone through once more.  What that brings twice goes
+ * to the same set; or, if that was visited, is found out in the end.
+ */
+static IvfScan *
+collect_rows(IndexScanDesc scan)
+{
+	IvfScan    *so = scan->opaque;
+	uint64		changes = so->ivf->changes;
+	bool		same = ivf_index_refresh(so->ivf, scan->indexRelation);
+
+	table_pass_begin(&so->table, memory_budget() / 2);
+	for (int try = 0; !same || try == 0 || (so->ivf->changes != changes && try < MAX_RESTARTS); try++)
+	{
+		if (!same)
+		{
+			so = change_index(scan);
+			table_pass_begin(&so->table, memory_budget() / 2);
+			same = true;
+			try = 0;
+		}
+		changes = so->ivf->changes;
+		for (uint32 list = 0; same && list < so->ivf->nlists; list++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			same = gather_list(so, scan->indexRelation, list, &so->table);
+			if (table_pass_full(&so->table))
+				table_pass_visit(&so->table, wanted_distance, scan);
+		}
+		same = same && ivf_index_refresh(so->ivf, scan->indexRelation);
+	}
+	return so;
+}
+
+/* A pass over all rows that were not looked at yet. */
+static void
+table_round(IndexScanDesc scan)
+{
+	IvfScan    *so = scan->opaque;
+	TablePass  *pass;
+	bool		all;
+
+	so->pending.n = 0;
+	so->nahead = so->next_ahead = 0;
+	so = collect_rows(scan);
+	pass = &so->table;
+	table_pass_visit(pass, wanted_distance, scan);
+	all = table_pass_end(pass);
+	for (size_t i = 0; i < pass->kept.n; i++)
+	{
+		const QueuedRow *row = &pass->kept.rows[i];
+
+		if (tidset_add(&so->handed, &row->tid))
+			row_queue_push(is_late(so, row->dist) ? &so->late : &so->exact, row->dist, &row->tid);
+	}
+	so->limit = all ? get_float8_infinity() : pass->last.dist;
+}
+
+/* The next row that is known, up to the limit. */
+static bool
+next_of_table(IvfScan *so, QueuedRow *row)
+{
+	if (so->exact.n == 0 || so->exact.rows[0].dist > so->limit)
+		return false;
+	*row = row_queue_pop(&so->exact);
+	return true;
 }
 
 bool
@@ -1503,10 +1769,27 @@ ivf_gettuple(IndexScanDesc scan, ScanDirection dir)
 					so->nreturned++;
 					return return_row(scan, &row.tid);
 				}
+				if (so->phase == SCAN_TABLE)
+					break;
 				if (rounds_left(so) && so->limit <= so->radius)
-					next_round(scan);
+				{
+					if (goes_on_with_lists(so))
+						next_round(scan);
+				}
 				else if (so->limit < get_float8_infinity())
 					so->limit = get_float8_infinity();	/* nothing more comes: all of it, up to the radius */
+				else
+					so->phase = SCAN_LATE;
+				break;
+			case SCAN_TABLE:
+				if (next_of_table(so, &row))
+				{
+					so->returned_dist = Max(so->returned_dist, row.dist);
+					so->nreturned++;
+					return return_row(scan, &row.tid);
+				}
+				if (so->limit <= so->radius && so->limit < get_float8_infinity())
+					table_round(scan);
 				else
 					so->phase = SCAN_LATE;
 				break;
@@ -1516,6 +1799,7 @@ ivf_gettuple(IndexScanDesc scan, ScanDirection dir)
 				if (so->late.n > 0)
 				{
 					row = row_queue_pop(&so->late);
+					so->nreturned++;
 					return return_row(scan, &row.tid);
 				}
 				so->phase = SCAN_DONE;

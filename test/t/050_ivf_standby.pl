@@ -13,7 +13,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use VecidxTest;
 
-my $primary = new_node('primary', streaming => 1, conf => "wal_consistency_checking = all\n");
+my $primary = new_node('primary', streaming => 1, conf => "wal_consistency_checking = all\nwal_keep_size = 4GB\n");
 my %indexes = (
 	l2 => 'ivfflat (v vector_l2_ops)',
 	cosine => 'ivfpq (v vector_cosine_ops) WITH (quantizer = pq)',

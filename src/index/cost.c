@@ -27,8 +27,8 @@
 /* To hand over a row, whatever it took to find, and again where it has to be ordered among many. */
 #define ROW_NS 1200
 
-/* To fetch and test a row when the whole table is gone through. */
-#define TABLE_ROW_NS 150
+/* To fetch and test a row when the whole table is gone through, beside its page. */
+#define TABLE_ROW_NS 100
 
 /*
  * Share of the rows within what the query sets as the largest distance.
@@ -171,7 +171,7 @@ fetch_cost(PlannerInfo *root, IndexPath *path, double rows, double fetches, doub
 Cost
 vecidx_table_pass_cost(const RelOptInfo *table)
 {
-	return table->tuples * TABLE_ROW_NS * cpu_operator_cost / NS_PER_OPERATOR;
+	return table->tuples * TABLE_ROW_NS * cpu_operator_cost / NS_PER_OPERATOR + table->pages * seq_page_cost;
 }
 
 void

@@ -145,7 +145,8 @@ odds_learn(Odds *odds, int rows, int met)
 	}
 	for (int i = 0; i < RATES; i++)
 	{
-		odds->weight[i] *= exp(likelihood[i] - largest);
+		/* nothing becomes impossible */
+		odds->weight[i] = Max(odds->weight[i], 1e-12) * exp(likelihood[i] - largest);
 		sum += odds->weight[i];
 	}
 	for (int i = 0; i < RATES; i++)
@@ -207,6 +208,7 @@ can_evaluate(Node *clause, Index relid)
 	return !contain_volatile_functions(clause) && !contain_leaked_vars(clause) && !unknown_walker(clause, &relid);
 }
 
+/* If a path is cheaper than what there is, take it; row_cost and row_us are of a row's distance, and of sorting it. */
 static void
 add_other(Other *other, const RelOptInfo *rel, const Path *path, Cost extra, Cost row_cost, double row_us)
 {
@@ -243,7 +245,7 @@ cheapest_other(Other *other, PlannerInfo *root, const RelOptInfo *rel, const Ind
 	/* the planner adds the distance of each row to be sorted later */
 	cost_qual_eval(&distance, ordered->indexorderbys, root);
 	row_cost = distance.per_tuple + 2 * cpu_operator_cost * log2(2 * Max(root->limit_tuples, 1.0));
-	row_us = distance.per_tuple / cpu_operator_cost * DISTANCE_UNIT_US;
+	row_us = cpu_operator_cost > 0 ? distance.per_tuple / cpu_operator_cost * DISTANCE_UNIT_US : 0;
 
 	other->cost = other->us = get_float8_infinity();
 	foreach(cell, rel->pathlist)
@@ -689,7 +691,7 @@ probe_hook(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 	if (ordered == NIL)
 		return;
 	cheapest_other(&other, root, rel, linitial(ordered));
-	if (isinf(other.cost))
+	if (isinf(other.cost) || other.us <= 0)
 		return;
 
 	/* where tables are joined, such a charge would count again and again */

@@ -10,8 +10,8 @@ CREATE INDEX f_name ON f (name COLLATE "C");
 CREATE INDEX f_data ON f ((data -> 'topic'));
 CREATE INDEX f_v ON f USING hnsw (v vector_l2_ops);
 VACUUM ANALYZE f;
--- as if there were four times as many rows to go through
-SET cpu_operator_cost = 0.01;
+-- as if there were eight times as many rows to go through
+SET cpu_operator_cost = 0.02;
 
 -- the index that a plan scans
 CREATE FUNCTION probe_scan(query text) RETURNS text LANGUAGE plpgsql AS $$

@@ -12,7 +12,7 @@ CREATE FUNCTION f_rows(first int, last int) RETURNS SETOF f LANGUAGE sql AS $$
 	FROM generate_series(first, last) i $$;
 
 -- the vector as one that is wide enough to stand apart from its row in ivfflat
-CREATE FUNCTION wide(v vector) RETURNS vector LANGUAGE plpgsql IMMUTABLE AS $$
+CREATE FUNCTION wide(v vector) RETURNS vector LANGUAGE plpgsql IMMUTABLE SET search_path = public AS $$
 BEGIN
 	RETURN v || array_fill(0::real, ARRAY[512])::vector;
 END $$;

@@ -330,3 +330,75 @@ BEGIN
 	END LOOP;
 END $$;
 \echo ok indexes over fuzzed values
+
+/*
+ * Random conditions on what is not in the index: an index scan, which tests
+ * them itself, gives the rows of a sequential scan, each once; with LIMIT as many
+ * as there are.
+ */
+CREATE FUNCTION fuzz_condition(depth integer) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	n integer = floor(random() * 1000);
+	col text = fuzz_pick('{t.a,t.b,t.a + t.b,length(t.s),cardinality(t.l),"(t.j ->> ''k'')::integer",t.id % 100,abs(t.a - 500),"coalesce(t.b, 7)"}');
+BEGIN
+	IF depth > 0 AND random() < 0.7 THEN
+		RETURN (ARRAY[format('(%s AND %s)', fuzz_condition(depth - 1), fuzz_condition(depth - 1)), format('(%s OR %s)', fuzz_condition(depth - 1), fuzz_condition(depth - 1)),
+			format('NOT (%s)', fuzz_condition(depth - 1)), format('CASE WHEN %s THEN %s ELSE %s END', fuzz_condition(depth - 1), fuzz_condition(depth - 1), fuzz_condition(depth - 1)),
+			format('(%s) IS NOT TRUE', fuzz_condition(depth - 1)), format('coalesce(%s, %s)', fuzz_condition(depth - 1), fuzz_condition(depth - 1))])[1 + floor(random() * 6)::integer];
+	END IF;
+	RETURN (ARRAY[format('(%s %s %s)', col, fuzz_pick('{<,<=,=,>=,>,<>}'), n), format('(%s BETWEEN %s AND %s)', col, n, n + 30), format('(%s IN (%s, %s, %s, NULL))', col, n, n / 2, n / 10),
+		format('(%s IS %s)', col, fuzz_pick('{"NULL","NOT NULL"}')), format('(t.s LIKE ''%%%s%%'')', n % 100), format('(t.l && ARRAY[%s, %s])', n % 20, n % 7), format('(t.j @> ''{"k": %s}'')', n % 50),
+		format('(%s = ANY (t.l))', n % 20), 't.f', '(t.f IS NOT FALSE)', format('(md5(t.s) < ''%s'')', to_hex(n % 256)), format('(t.v[1] > %s)', n / 500.0 - 1), format('((t.a, t.b) < (%s, 3))', n), format('(t IS %s)', fuzz_pick('{"NULL","NOT NULL"}')),
+		format('(t.ctid > ''(%s,1)'')', n % 50), format('(t.a IN (SELECT x.a FROM fuzz_conditions x WHERE x.b = %s))', n), format('((SELECT count(*) FROM generate_series(1, 2) g WHERE g + t.a %% 3 > %s) = 1)', n % 4),
+		format('(t.a < (SELECT max(x.b) - %s FROM fuzz_conditions x))', n), format('(t.a %% %s = %s)', n % 40 + 1, n % 7), format('((t.v <-> ''[0,0,0,0,0,0]'') < %s)', n / 400.0)])[1 + floor(random() * 20)::integer];
+END $$;
+
+CREATE TABLE fuzz_conditions (id integer, v vector(6), a integer, b integer, s text, l integer[], f boolean, j jsonb) WITH (fillfactor = 70);
+INSERT INTO fuzz_conditions SELECT i, ARRAY[sin(i), cos(i * 1.1), sin(i * 1.7), cos(i * 0.3), sin(i * 2.9), i % 7 / 4.0 + 0.1]::vector, i::bigint * 7919 % 1000, nullif((i::bigint * 104729 % 700)::integer, 5),
+	repeat('s' || i % 100, 1 + i % 30), ARRAY[i % 20, i % 7, i % 3], CASE WHEN i % 9 > 0 THEN i % 2 = 0 END, jsonb_build_object('k', i % 50) FROM generate_series(1, least(greatest(fuzz_rows() * 4, 1500), 10000)) i;
+CREATE INDEX fuzz_conditions_hnsw ON fuzz_conditions USING hnsw (v vector_l2_ops) WITH (quantizer = sq8);
+CREATE INDEX fuzz_conditions_exact ON fuzz_conditions USING hnsw (v vector_l1_ops) WITH (quantizer = none);
+CREATE INDEX fuzz_conditions_flat ON fuzz_conditions USING ivfflat (v vector_cosine_ops, a);
+CREATE INDEX fuzz_conditions_pq ON fuzz_conditions USING ivfpq (v vector_ip_ops);
+UPDATE fuzz_conditions SET b = b + 1 WHERE id % 3 = 0;
+DELETE FROM fuzz_conditions WHERE id % 10 = 3;
+ANALYZE fuzz_conditions;
+DO $$
+DECLARE
+	operator text;
+	cond text;
+	query text;
+	ids integer[];
+	found integer[];
+	lim integer;
+	plan text;
+	line text;
+BEGIN
+	PERFORM set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('enable_tidscan', 'off', true), set_config('jit', 'off', true),
+		set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true);
+	FOR i IN 1..least(fuzz_rows() / 5, 10000) LOOP
+		cond = fuzz_condition(3);
+		operator = fuzz_pick('{<->,<+>,<=>,<#>}');
+		lim = (ARRAY[NULL, 1, 10, 50])[1 + i % 4];
+		PERFORM set_config('hnsw.ef_search', fuzz_pick('{1,10,40}'), true), set_config('ivfflat.probes', fuzz_pick('{1,5}'), true), set_config('ivfpq.probes', fuzz_pick('{1,5}'), true),
+			set_config('work_mem', fuzz_pick('{64kB,4MB}'), true), set_config('enable_seqscan', 'on', true), set_config('enable_indexscan', 'off', true);
+		EXECUTE format('SELECT coalesce(array_agg(t.id ORDER BY t.id), ''{}'') FROM fuzz_conditions t WHERE %s', cond) INTO ids;
+		PERFORM set_config('enable_seqscan', 'off', true), set_config('enable_indexscan', 'on', true);
+		query = format('SELECT t.id FROM fuzz_conditions t WHERE %s ORDER BY t.v %s ''[%s,%s,0.5,0,0.1,1]'' %s', cond, operator, random(), random(), 'LIMIT ' || lim);
+		IF i % 10 = 1 THEN
+			plan = '';
+			FOR line IN EXECUTE 'EXPLAIN ' || query LOOP
+				plan = plan || line;
+			END LOOP;
+			IF plan !~ 'Index Scan using fuzz_conditions_|One-Time Filter' THEN
+				RAISE EXCEPTION 'fuzz: no index scan: % %', query, plan;
+			END IF;
+		END IF;
+		EXECUTE format('SELECT array(%s)', query) INTO found;
+		IF cardinality(found) <> least(cardinality(ids), coalesce(lim, cardinality(ids))) OR EXISTS (SELECT unnest(found) EXCEPT SELECT unnest(ids))
+			OR (SELECT count(DISTINCT x) FROM unnest(found) x) <> cardinality(found) THEN
+			RAISE EXCEPTION 'fuzz: % rows, should be of %: %', cardinality(found), cardinality(ids), query;
+		END IF;
+	END LOOP;
+END $$;
+\echo ok conditions outside the index

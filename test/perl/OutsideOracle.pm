@@ -33,6 +33,8 @@ our @CONDITIONS = (
 	# where they lie
 	't.topic = q.near', 't.topic = q.far', 't.topic <> q.near', 't.topic = q.far AND t.n < 1000', 't.topic = q.near AND t.n < 100',
 	't.topic IN (q.near, q.far)', 't.v <-> q.v > 8', 't.v <=> q.v < 0.2 OR t.n < 30',
+	# bounds of the distance besides
+	't.v <-> q.v < 12 AND t.n < 3000', 't.v <=> q.v < 0.9 AND t.n < 3000', 't.v <#> q.v < 0 AND t.topic = q.far', 't.v <+> q.v <= 50 AND t.n < 3000', 't.v <=> q.v < 1.1 AND t.topic = q.far', 't.v <-> q.v < 15 AND t.n < 100',
 	# lists
 	't.n IN (1, 22, 333, 4444)', 't.n IN (1, 22, 333, 4444, 4445, 3666, 2777, 1888, 5, 6, 7, 8)', 't.n NOT IN (1, 2, 3)',
 	't.topic NOT IN (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)', "t.kind = ANY ('{b,c}')", 't.n = ALL (ARRAY[7, 7])', 't.n > ANY (ARRAY[9990, NULL])',

@@ -223,6 +223,7 @@ same_ok('filtered subquery', 'SELECT id FROM (SELECT id, n, topic FROM items t W
 same_ok('OFFSET', 'SELECT id FROM items t WHERE topic = :far ORDER BY t.v <?> :q OFFSET 30 LIMIT 7');
 same_ok('no row wanted', "SELECT 'none', count(*) FROM (SELECT id FROM items t WHERE topic = :far ORDER BY t.v <?> :q LIMIT 0) s");
 same_ok('second key', 'SELECT id FROM items t WHERE topic = :far AND n % 2 = 0 ORDER BY t.v <?> :q, t.id LIMIT 7', set => 'SET enable_sort = on; SET enable_seqscan = off', methods => [ $METHODS[0] ]);
+same_ok('similarity', 'SELECT id FROM items t WHERE t.v IS NOT NULL AND n < 900 AND topic = :far ORDER BY 1 - (t.v <=> :q) DESC LIMIT 7', methods => [ $METHODS[0] ]);
 same_ok('WITH TIES', 'SELECT id FROM items t WHERE n < 900 ORDER BY t.v <?> :q FETCH FIRST 7 ROWS WITH TIES');
 same_ok('UNION ALL', '(SELECT id FROM items t WHERE topic = :far ORDER BY t.v <?> :q LIMIT 5) UNION ALL (SELECT id FROM items t WHERE n < 200 ORDER BY t.v <?> :q LIMIT 5)');
 same_ok('two scans of one index', 'SELECT a.id, b.id FROM (SELECT * FROM items t WHERE topic = :far ORDER BY t.v <?> :q LIMIT 4) a, LATERAL (SELECT t.id FROM items t WHERE t.topic = :near AND t.id <> a.id ORDER BY t.v <?> a.v LIMIT 3) b');
@@ -281,6 +282,8 @@ same_ok('DELETE', 'WITH d AS (DELETE FROM items USING (SELECT id FROM items t WH
 same_ok('INSERT', 'INSERT INTO items SELECT id + 100000, v, n, topic, note, body FROM items t WHERE topic = :far ORDER BY t.v <?> :q; SELECT count(*), count(DISTINCT id) FROM items WHERE topic = :far', small => 1, plan => $nothing);
 same_ok('FOR UPDATE', 'SELECT id FROM items t WHERE topic = :far AND n % 2 = 0 ORDER BY t.v <?> :q LIMIT 7 FOR UPDATE');
 same_ok('CREATE TABLE AS', 'CREATE TABLE made AS SELECT id FROM items t WHERE topic = :far AND n % 2 = 0 ORDER BY t.v <?> :q LIMIT 7; TABLE made', plan => $nothing);
+same_ok('a loop with transactions', "COMMIT; CREATE TEMP TABLE kept (id int); DO \$\$ DECLARE r record; BEGIN FOR r IN SELECT id FROM items t WHERE topic = :far AND n % 2 = 0 ORDER BY t.v <?> :q LIMIT 7 LOOP
+		INSERT INTO kept VALUES (r.id); COMMIT; END LOOP; END \$\$; TABLE kept; DROP TABLE kept; BEGIN", plan => $nothing);
 same_ok('COPY', 'COPY (SELECT id FROM items t WHERE topic = :far AND n % 2 = 0 ORDER BY t.v <?> :q LIMIT 7) TO STDOUT', plan => $nothing);
 
 # compiled, and in another process
@@ -295,7 +298,7 @@ for my $set ([ 'compiled', 'SET jit = on; SET jit_above_cost = 0; SET jit_inline
 # ---- functions with effects ----
 
 $node->safe_psql('postgres', 'CREATE SEQUENCE calls; CREATE FUNCTION counted(n int) RETURNS bool VOLATILE LANGUAGE plpgsql AS $$ BEGIN RETURN nextval(\'calls\') > 0 AND n < 1000; END $$;
-	CREATE FUNCTION wasteful(s text) RETURNS bool IMMUTABLE LANGUAGE sql AS $$ SELECT length(repeat(s, 4000)) < 0 $$;
+	CREATE FUNCTION wasteful(s text) RETURNS bool IMMUTABLE LANGUAGE sql AS $$ SELECT length(repeat(s, 400)) < 0 $$;
 	CREATE FUNCTION peak() RETURNS int LANGUAGE sql AS $$ SELECT (regexp_match(pg_read_file(\'/proc/self/status\'), \'VmHWM:\s+(\d+)\'))[1]::int $$');
 my $all = $node->safe_psql('postgres', 'SELECT count(*) FROM items');
 for my $method (@METHODS)
@@ -328,6 +331,21 @@ for my $method (@METHODS)
 		on_error_stop => 0);
 	is($out, "t\nt", "$am: after an error");
 	is(scalar(() = $err =~ /division by zero/g), 2, "$am: errors of a condition") or diag($err);
+}
+
+# ---- changes of the catalogs ----
+
+# Conditions that run queries of their own learn of them in the middle of a scan.
+$node->safe_psql('postgres', 'CREATE FUNCTION asks(n int) RETURNS bool STABLE LANGUAGE plpgsql AS $$ BEGIN RETURN n % 9 = (SELECT count(*) FROM groups WHERE g = 1); END $$');
+{
+	my $run = start_sql($node, join ';', map { "ALTER TABLE items ALTER n SET STATISTICS " . ($_ % 9 + 1) . '; ANALYZE items (n); CREATE TABLE other (); DROP TABLE other; VACUUM items' } 1 .. 2000);
+	my $query = "SELECT format('SELECT count(*) = %s, count(DISTINCT id) = %1\$s FROM (SELECT id FROM items t WHERE asks(t.n) ORDER BY t.v %s %L OFFSET 0) s', "
+	  . "(SELECT count(*) FROM items WHERE n % 9 = 1), o, v) FROM queries, unnest('{<=>,<->,<#>,<+>}'::text[]) o WHERE id <= 4 \\gexec";
+	my ($status, $out, $err) = $node->psql('postgres', "SET jit = off; $forced $small $query");
+
+	is($err, '', 'catalogs change: no error');
+	is($out, join("\n", ('t|t') x 16), 'catalogs change: all rows');
+	$run->{handle}->kill_kill;
 }
 
 # ---- row security ----

@@ -1293,6 +1293,8 @@ first_round(IndexScanDesc scan)
 		so->filter = vecidx_filter_prepare(so->filter, so->ivf->filters, scan->keyData, scan->numberOfKeys,
 										   so->scan_context, &never);
 	so->recheck = so->filter != NULL && vecidx_filter_recheck(so->filter);
+	if (so->test != NULL)
+		so->test->recheck = so->recheck;
 	if (never || !vecidx_radius(scan, so->ivf->code.spec.metric, &so->radius))
 	{
 		so->phase = SCAN_DONE;

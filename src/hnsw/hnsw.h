@@ -146,6 +146,7 @@ typedef struct HnswSearch
 	/* where only some nodes are wanted, for searches of level 0 */
 	struct HnswFilterMap *filter;	/* NULL: all are */
 	int			all_from;		/* percent of a node's neighbours: where so many pass, the others are scored like them */
+	bool		late_tests;		/* nodes are tested once they are near enough to be results */
 	double		work;			/* done so far, in units of HNSW_WORK_, without testing groups */
 	double		most_work;		/* past this the search stops, unfinished */
 } HnswSearch;

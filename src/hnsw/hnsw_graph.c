@@ -40,6 +40,9 @@
 /* Lists that are asked for ahead of those that are being read. */
 #define HOP_AHEAD 4
 
+/* Tests that tell what part passes where a walk has come to. */
+#define LATE_TESTS 64
+
 /* Candidates of a selection that need no allocation. */
 #define HNSW_SELECT_CANDIDATES 1024
 
@@ -344,6 +347,97 @@ expand_passing(HnswSearch *search, size_t ef)
 	}
 }
 
+/*
+ * A walk where many pass: the way is that of expand(), and what part of it passes
+ * is asked of those nodes only that are near enough to be results, a few of those
+ * that are scored.  Returns when the search is over, or when so few of them pass
+ * that stepping over the others pays (expand_passing() goes on).
+ */
+static void
+expand_testing_late(HnswSearch *search, size_t ef)
+{
+	HnswStore  *store = search->store;
+	ScoredArray *results = &search->results;
+	ScoredArray *frontier = &search->frontier;
+	ScoredArray *discarded = &search->discarded;
+	size_t		keep = search->keep_discarded ? 1 : 0;
+	uint32		nodes[EXPAND_WIDTH * HNSW_MAX_LINKS_ANY];
+	float		dist[EXPAND_WIDTH * HNSW_MAX_LINKS_ANY];
+	int			ntests = 0;
+	int			npassed = 0;
+
+	while (!search_done(search, ef))
+	{
+		int			n = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		/* results that do not turn up in a quarter of the time are too far away */
+		if (hnsw_search_work(search) > (results->n < ef ? search->most_work / 4 : search->most_work))
+			return;
+		for (int i = 0; i < EXPAND_WIDTH && !search_done(search, ef); i++)
+		{
+			int			found = store->neighbours(store, scored_number(scored_nearest_pop(frontier)), nodes + n);
+
+			search->work += HNSW_WORK_LIST;
+			found = nodeset_filter(&search->visited, nodes + n, found);
+			store->prefetch_codes(store, nodes + n, found);
+			n += found;
+		}
+		for (size_t i = 0; i < Min((size_t) EXPAND_WIDTH, frontier->n); i++)
+			store->prefetch_links(store, scored_number(frontier->items[i]));
+		score_many(search, nodes, n, dist);
+
+		scored_reserve(results, n);
+		scored_reserve(frontier, n);
+		scored_reserve(discarded, n + 1);
+		for (int i = 0; i < n; i++)
+		{
+			ScoredNode	s = scored_node(dist[i], nodes[i]);
+
+			if (results->n < ef || s < results->items[0])
+			{
+				ntests++;
+				scored_nearest_push(frontier, s);
+				if (!hnsw_filter_passes(search->filter, nodes[i]))
+					continue;
+				npassed++;
+				if (results->n < ef)
+				{
+					scored_farthest_push(results, s);
+					continue;
+				}
+				discarded->items[discarded->n] = results->items[0];
+				discarded->n += keep;
+				scored_farthest_replace(results, s);
+			}
+			else
+			{
+				discarded->items[discarded->n] = s;
+				discarded->n += keep;
+			}
+		}
+		if (ntests >= LATE_TESTS)
+		{
+			if (npassed * 100 < ntests * search->all_from)
+			{
+				search->late_tests = false;
+				return;
+			}
+			ntests = npassed = 0;
+		}
+	}
+}
+
+/* Expand where only some nodes pass. */
+static void
+expand_filtered(HnswSearch *search, size_t ef)
+{
+	if (search->late_tests)
+		expand_testing_late(search, ef);
+	if (!search->late_tests)
+		expand_passing(search, ef);
+}
+
 /* Scored nodes, which may be results if they pass. */
 static void
 consider_tested(HnswSearch *search, uint32 node, float dist, size_t ef)
@@ -365,7 +459,7 @@ hnsw_search_level(HnswSearch *search, const ScoredNode *entries, int nentries, i
 	if (search->filter == NULL)
 		expand(search, level, ef);
 	else
-		expand_passing(search, ef);
+		expand_filtered(search, ef);
 }
 
 bool
@@ -395,7 +489,7 @@ hnsw_search_resume(HnswSearch *search, int ef)
 	if (search->filter == NULL)
 		expand(search, 0, ef);
 	else
-		expand_passing(search, ef);
+		expand_filtered(search, ef);
 	return search->results.n > before;
 }
 

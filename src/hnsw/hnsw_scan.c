@@ -620,8 +620,14 @@ choose_graph(HnswScan *so)
 	double		rate;
 	double		pass;
 
-	(void) hnsw_filter_map_fill(&so->map, (double) so->ef * HNSW_MAX_LINKS(so->hnsw->m, 0) * 2);
+	/* a walk asks for few nodes, all other ways for most of them */
 	rate = hnsw_filter_rate(&so->map);
+	search->late_tests = rate >= ALL_FROM_RATE;
+	if (!search->late_tests)
+	{
+		(void) hnsw_filter_map_fill(&so->map, (double) so->ef * HNSW_MAX_LINKS(so->hnsw->m, 0) * 2);
+		rate = hnsw_filter_rate(&so->map);
+	}
 	pass = pass_work(so, rate);
 	search->most_work = pass * PATIENCE;
 	if (rate < GRAPH_LEAST_RATE)

@@ -127,9 +127,9 @@ hnsw_buildphasename(int64 phase)
 	}
 }
 
-/* Whether an index has exact distances, as far as its options tell: they may have been altered since it was built. */
-static bool
-planned_exact(Relation index)
+/* An index's quantizer, as far as its options tell: they may have been altered since it was built. */
+static QuantKind
+planned_kind(Relation index)
 {
 	const HnswOptions *options = (HnswOptions *) index->rd_options;
 	const VecidxOpclass *opclass = vecidx_opclass(index);
@@ -138,7 +138,7 @@ planned_exact(Relation index)
 	if (options == NULL || options->quantizer_offset == 0 ||
 		!quant_parse((const char *) options + options->quantizer_offset, opclass->type->elements, &quantizer))
 		quantizer = quant_default(opclass->type->elements, opclass->metric, vecidx_index_dim(index, opclass), HNSW_CODE_PAGE_BYTES);
-	return quant_exact(quantizer);
+	return quantizer;
 }
 
 /* Rows that a scan looks at for each that it returns: some estimates promise more than the distance keeps. */
@@ -156,6 +156,9 @@ hnsw_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	VecidxEffort effort = {0};
 	Relation	index;
 	const HnswOptions *options;
+	const VecidxOpclass *opclass;
+	QuantKind	kind;
+	Size		code_size;
 	int			m;
 	double		rows = Max(path->indexinfo->tuples, 1.0);
 	double		rate;
@@ -167,11 +170,14 @@ hnsw_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	index = index_open(path->indexinfo->indexoid, NoLock);
 	options = (const HnswOptions *) index->rd_options;
 	m = options != NULL ? options->m : HNSW_DEFAULT_M;
-	effort.fetches = planned_exact(index) ? 0 : HNSW_FETCHES;
+	kind = planned_kind(index);
+	opclass = vecidx_opclass(index);
+	code_size = quant_code_size(kind, opclass->metric, vecidx_index_dim(index, opclass));
+	effort.fetches = quant_exact(kind) ? 0 : HNSW_FETCHES;
 	index_close(index, NoLock);
 
-	effort.all_ns = hnsw_pass_work(rows, rate);
-	effort.start_ns = hnsw_graph_work(hnsw_ef_search, m, vecidx_filtered(path) ? rate : 1);
+	effort.all_ns = hnsw_pass_work(rows, code_size, rate);
+	effort.start_ns = hnsw_graph_work(hnsw_ef_search, m, code_size, vecidx_filtered(path) ? rate : 1);
 	/* half of what a round finds may be returned */
 	effort.row_ns = 2 * effort.start_ns / hnsw_ef_search;
 	hops = hnsw_ef_search + log(rows + 1) / log(m);

@@ -147,6 +147,7 @@ typedef struct HnswSearch
 	struct HnswFilterMap *filter;	/* NULL: all are */
 	int			all_from;		/* percent of a node's neighbours: where so many pass, the others are scored like them */
 	bool		late_tests;		/* nodes are tested once they are near enough to be results */
+	double		work_score;		/* of a node */
 	double		work;			/* done so far, in units of HNSW_WORK_, without testing groups */
 	double		most_work;		/* past this the search stops, unfinished */
 } HnswSearch;
@@ -155,7 +156,20 @@ typedef struct HnswSearch
 #define HNSW_WORK_LIST 65		/* reading a list of links */
 #define HNSW_WORK_TEST 1.5		/* telling whether a neighbour passes */
 #define HNSW_WORK_GROUP 20		/* testing a group that nobody has asked for yet */
-#define HNSW_WORK_SCORE 28		/* scoring it, and its place in the heaps */
+
+/* Bytes of a code that count: where records differ in size, the largest says little. */
+static inline double
+hnsw_work_bytes(Size code_size)
+{
+	return (double) Min(code_size, (Size) 4096);
+}
+
+/* Scoring a node, wherever its code is, and its place in the heaps. */
+static inline double
+hnsw_work_score(Size code_size)
+{
+	return 25 + 0.05 * hnsw_work_bytes(code_size);
+}
 
 extern void hnsw_search_init(HnswSearch *search, HnswStore *store, MemoryContext context, int ef);
 
@@ -590,10 +604,10 @@ extern void hnsw_endscan(IndexScanDesc scan);
 /*
  * What a search of the graph for ef nodes that pass is expected to do, and
  * what a pass over so many nodes does, in nanoseconds about: README.md,
- * "Filters".  rate: the share of the nodes that pass.
+ * "Filters".  rate: the share of the nodes that pass; code_size: the quantizer's.
  */
-extern double hnsw_graph_work(double ef, int m, double rate);
-extern double hnsw_pass_work(double nodes, double rate);
+extern double hnsw_graph_work(double ef, int m, Size code_size, double rate);
+extern double hnsw_pass_work(double nodes, Size code_size, double rate);
 
 #define PROGRESS_HNSW_PHASE_SAMPLE 2
 #define PROGRESS_HNSW_PHASE_LOAD 3

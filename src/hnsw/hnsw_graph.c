@@ -63,6 +63,7 @@ hnsw_search_begin(HnswSearch *search, const QuantQuery *query)
 	search->query = query;
 	search->enough = -INFINITY;
 	search->nscored = 0;
+	search->work_score = hnsw_work_score(search->store->quantizer->code_size);
 	search->work = 0;
 	search->frontier.n = search->results.n = search->discarded.n = 0;
 }
@@ -271,7 +272,7 @@ score_many(HnswSearch *search, const uint32 *nodes, int n, float *dist)
 	for (int first = 0; first < n; first += HNSW_MAX_LINKS_ANY)
 		store->score(store, search->query, nodes + first, Min(n - first, HNSW_MAX_LINKS_ANY), dist + first, NULL);
 	search->nscored += n;
-	search->work += n * HNSW_WORK_SCORE;
+	search->work += n * search->work_score;
 }
 
 double

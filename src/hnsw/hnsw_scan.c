@@ -65,9 +65,16 @@
 #define SPARSE_WIDENING 4
 #define GRAPH_LEAST_RATE 0.005
 
-/* What a pass takes for a node's test and for the score of one that passes, in units of HNSW_WORK_. */
+/*
+ * What a pass takes for a node's test and for the score of one that passes, in units of HNSW_WORK_:
+ * so much, and by the bytes of its code, which are read in order.
+ */
 #define PASS_WORK_TEST 0.2
-#define PASS_WORK_SCORE 13
+#define PASS_WORK_SCORE 12.2
+#define PASS_WORK_BYTE 0.012
+
+/* A walk tests one group for so many nodes that it scores. */
+#define SCORED_FOR_TEST 7
 
 /*
  * Where rows are discarded, a search is so many times as wide as the place in
@@ -543,34 +550,38 @@ graph_effort(double ef, int m, double rate, double *lists, double *scored)
 }
 
 double
-hnsw_graph_work(double ef, int m, double rate)
+hnsw_graph_work(double ef, int m, Size code_size, double rate)
 {
 	double		lists;
 	double		scored;
+	double		work;
 
 	graph_effort(ef, m, rate, &lists, &scored);
-	return lists * (HNSW_WORK_LIST + HNSW_MAX_LINKS(m, 0) * HNSW_WORK_TEST) + scored * HNSW_WORK_SCORE;
+	work = lists * HNSW_WORK_LIST + scored * hnsw_work_score(code_size);
+	if (rate >= ALL_FROM_RATE)
+		return work + scored / SCORED_FOR_TEST * HNSW_WORK_GROUP;
+	return work + lists * HNSW_MAX_LINKS(m, 0) * HNSW_WORK_TEST;
 }
 
 double
-hnsw_pass_work(double nodes, double rate)
+hnsw_pass_work(double nodes, Size code_size, double rate)
 {
-	return nodes * (PASS_WORK_TEST + rate * PASS_WORK_SCORE);
+	return nodes * (PASS_WORK_TEST + rate * (PASS_WORK_SCORE + PASS_WORK_BYTE * hnsw_work_bytes(code_size)));
 }
 
 /* The same for this scan, as far as its filter map is. */
 static double
-graph_work(const HnswScan *so, double rate)
+graph_work(const HnswScan *so, double ef, double rate)
 {
 	int			m = so->hnsw->m;
-	double		work = hnsw_graph_work(so->ef, m, rate);
+	double		work = hnsw_graph_work(ef, m, so->hnsw->quantizer.code_size, rate);
 	double		groups = (double) hnsw_node_limit(so->hnsw) / HNSW_FILTER_GROUP;
 	double		lists;
 	double		scored;
 
-	if (so->map.nknown > 0)
+	if (so->map.nknown > 0 || rate >= ALL_FROM_RATE)
 		return work;
-	graph_effort(so->ef, m, rate, &lists, &scored);
+	graph_effort(ef, m, rate, &lists, &scored);
 	return work + Min(groups, lists * HNSW_MAX_LINKS(m, 0)) * HNSW_WORK_GROUP;
 }
 
@@ -579,7 +590,7 @@ pass_work(const HnswScan *so, double rate)
 {
 	double		nodes = hnsw_node_limit(so->hnsw);
 
-	return hnsw_pass_work(nodes, rate) - (so->map.nknown > 0 ? nodes * PASS_WORK_TEST : 0);
+	return hnsw_pass_work(nodes, so->hnsw->quantizer.code_size, rate) - (so->map.nknown > 0 ? nodes * PASS_WORK_TEST : 0);
 }
 
 /* Conditions on filter columns; false if no row can meet them. */
@@ -650,7 +661,7 @@ choose_graph(HnswScan *so)
 		else if (rate < ALL_FROM_RATE)
 			so->ef += so->ef / 8;
 	}
-	if (pass <= graph_work(so, rate))
+	if (pass <= graph_work(so, so->ef, rate))
 	{
 		so->ef = so->first_ef;
 		return false;
@@ -764,7 +775,7 @@ go_on_discarding(HnswScan *so)
 	double		depth = DISCARDING_DEPTH * (so->test->ntested + need);
 	double		ef = Max(2.0 * so->ef, Min(depth, 8.0 * so->ef));
 	double		rate = so->filter != NULL ? hnsw_filter_rate(&so->map) : 1;
-	double		graph = hnsw_graph_work(Max(depth, ef), so->hnsw->m, rate) - hnsw_graph_work(so->ef, so->hnsw->m, rate);
+	double		graph = graph_work(so, Max(depth, ef), rate) - graph_work(so, so->ef, rate);
 	double		codes = pass_work(so, rate);
 
 	if (table_pays(so, need, Min(graph, codes)))

@@ -630,15 +630,15 @@ choose_graph(HnswScan *so)
 	HnswSearch *search = &so->search;
 	double		rate;
 	double		pass;
+	double		lists;
+	double		scored;
 
-	/* a walk asks for few nodes, all other ways for most of them */
+	/* a walk tests fewer nodes than other ways do */
 	rate = hnsw_filter_rate(&so->map);
 	search->late_tests = rate >= ALL_FROM_RATE;
-	if (!search->late_tests)
-	{
-		(void) hnsw_filter_map_fill(&so->map, (double) so->ef * HNSW_MAX_LINKS(so->hnsw->m, 0) * 2);
+	graph_effort(so->ef, so->hnsw->m, rate, &lists, &scored);
+	if (hnsw_filter_map_fill(&so->map, search->late_tests ? scored / SCORED_FOR_TEST : (double) so->ef * HNSW_MAX_LINKS(so->hnsw->m, 0) * 2))
 		rate = hnsw_filter_rate(&so->map);
-	}
 	pass = pass_work(so, rate);
 	search->most_work = pass * PATIENCE;
 	if (rate < GRAPH_LEAST_RATE)

@@ -42,6 +42,9 @@ DELETE FROM items WHERE id % 97 = :part;",
 	scan => "BEGIN ISOLATION LEVEL REPEATABLE READ;
 SET LOCAL enable_seqscan = off;
 " . complete("v <-> $latest") . complete("v <=> $latest") . complete('v <=> (SELECT NULL::vector)')
+	  # conditions that the index does not have: passes over the table, at last with little memory
+	  . complete("v <-> $latest", 'id % 50 = 3') . complete("v <=> $latest", 'id % 50 = 4')
+	  . "SET LOCAL work_mem = '64kB';\n" . complete("v <-> $latest", 'id % 40 = 5')
 	  . "SET LOCAL enable_sort = off;\n" . complete($wide) . complete($wide, 'id % 10 = 3') . 'END;');
 my %weights = (insert => 40, delete => 6, vacuum => 3, scan => 20);
 

@@ -82,6 +82,9 @@
  */
 #define DISCARDING_DEPTH 5
 
+/* But for the first search where no more than these are looked at for each that is wanted. */
+#define FEW_DISCARDED 1.6
+
 /* After so many rows, and each time there are a quarter more, such a scan sees whether it goes on in order. */
 #define FIRST_CHECK 256
 
@@ -378,7 +381,7 @@ kth_distance(HnswScan *so, size_t n, size_t k)
  * Three fifths of the first round, so that who asks for half of ef_search has
  * one round; half of those that follow.  Where the query discards rows it wants the
  * nearest of those that it keeps, and a few of them far down the order: a
- * quarter.
+ * fifth, or in the first round hardly more than it would want if it kept all.
  *
  * And not where estimates are too coarse to tell the results from what fell
  * out: that may be nearer by its error.  hand_over_fallen() settles it.
@@ -387,6 +390,7 @@ static void
 hand_over_results(HnswScan *so)
 {
 	ScoredArray *results = &so->search.results;
+	size_t		last = results->n - 1;
 
 	so->largest_err = Max(so->largest_err, hand_over(so, results->items, results->n, true));
 	if (results->n > 0)
@@ -394,9 +398,15 @@ hand_over_results(HnswScan *so)
 		so->order.n = 0;
 		scored_reserve(&so->order, results->n);
 		memcpy(so->order.items, results->items, sizeof(ScoredNode) * results->n);
-		so->margin = so->half_margin = kth_distance(so, results->n, (results->n - 1) / (so->test == NULL ? 2 : DISCARDING_DEPTH));
-		if (so->ef == so->first_ef && so->test == NULL)
-			so->margin = kth_distance(so, results->n, (results->n - 1) * 3 / 5);
+		so->margin = so->half_margin = kth_distance(so, results->n, last / (so->test == NULL ? 2 : DISCARDING_DEPTH));
+		if (so->ef == so->first_ef)
+		{
+			size_t		depth = last * 3 / 5;
+
+			if (so->test != NULL)
+				depth = Max(last / DISCARDING_DEPTH, (size_t) Min((double) depth, FEW_DISCARDED * vecidx_row_test_limit(so->test)));
+			so->margin = kth_distance(so, results->n, depth);
+		}
 	}
 	so->fallen_margin = so->margin;
 	if (results->n >= (size_t) so->ef && so->ef < hnsw_ef_search * COARSE_WIDENING)

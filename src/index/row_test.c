@@ -68,6 +68,16 @@ vecidx_row_test_passes(VecidxRowTest *test, TupleTableSlot *slot)
 }
 
 double
+vecidx_row_test_limit(const VecidxRowTest *test)
+{
+	const LimitState *limit = test->limit;
+
+	if (limit == NULL || limit->lstate == LIMIT_INITIAL || limit->noCount)
+		return USUAL_WANTED;
+	return (double) limit->offset + (double) limit->count;
+}
+
+double
 vecidx_row_test_need(const VecidxRowTest *test, double nreturned)
 {
 	const LimitState *limit = test->limit;

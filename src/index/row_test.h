@@ -61,6 +61,9 @@ vecidx_row_test_rate(const VecidxRowTest *test)
 	return ((double) test->npassed + 0.5) / ((double) test->ntested + 1);
 }
 
+/* How many rows the query wants in all. */
+extern double vecidx_row_test_limit(const VecidxRowTest *test);
+
 /*
  * How many further rows, in their order, have to be looked at until the query
  * is likely to have what it wants; it has got nreturned.

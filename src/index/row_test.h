@@ -20,7 +20,7 @@
 typedef struct VecidxRowTest
 {
 	PlanState  *node;			/* of the scan */
-	ExprState  *qual;			/* its conditions; NULL: rows are discarded, but the scan cannot tell which */
+	ExprState  *qual;			/* its first conditions; NULL: rows are discarded, but the scan cannot tell which */
 	ExprState  *index_qual;		/* the index's own conditions; NULL: none */
 	ExprContext *econtext;		/* to test them in */
 	const LimitState *limit;	/* above the scan, or NULL */

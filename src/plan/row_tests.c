@@ -17,6 +17,7 @@
 #include "index/row_test.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "plan/row_tests.h"
@@ -24,6 +25,13 @@
 /* Nanoseconds of a test, whatever its conditions are, and of a unit of the planner's costs. */
 #define TEST_NS 40
 #define NS_PER_COST 1000
+
+/*
+ * A row that passes is tested once more by the executor, and a scan looks at
+ * some that are not asked for.  Conditions that take longer than this lose more
+ * by that than they save where a vector need not be read.
+ */
+#define MOST_TEST_NS 10000
 
 /* A scan that has not begun yet. */
 typedef struct Waiting
@@ -71,21 +79,51 @@ has_subquery(Node *node, void *context)
 	return expression_tree_walker(node, has_subquery, context);
 }
 
+/*
+ * The conditions that a scan can test: all in their order up to the first that
+ * may not be called twice for a row, or is too dear for that.  Cheap ones come
+ * first, as far as row security lets them.
+ */
+static List *
+testable(List *qual, double *ns)
+{
+	List	   *result = NIL;
+	ListCell   *cell;
+
+	*ns = TEST_NS;
+	foreach(cell, qual)
+	{
+		Node	   *condition = lfirst(cell);
+		QualCost	cost;
+
+		if (contain_volatile_functions(condition) || has_subquery(condition, NULL))
+			break;
+		cost_qual_eval_node(&cost, condition, NULL);
+		if (*ns + NS_PER_COST * cost.per_tuple > MOST_TEST_NS)
+			break;
+		*ns += NS_PER_COST * cost.per_tuple;
+		result = lappend(result, condition);
+	}
+	return result;
+}
+
 /* In the query's memory context. */
 static VecidxRowTest *
 make_test(IndexScanState *node, const LimitState *limit)
 {
 	VecidxRowTest *test = palloc0(sizeof(VecidxRowTest));
 	List	   *qual = node->ss.ps.plan->qual;
-	QualCost	cost;
+	List	   *tested;
+	double		ns;
 
 	test->node = &node->ss.ps;
 	test->limit = limit;
-	if (qual == NIL || contain_volatile_functions((Node *) qual) || has_subquery((Node *) qual, NULL))
+	tested = testable(qual, &ns);
+	/* a subquery's result is computed once, for the node's own conditions */
+	if (tested == NIL || (list_length(tested) < list_length(qual) && contain_subplans((Node *) tested)))
 		return test;
-	cost_qual_eval(&cost, qual, NULL);
-	test->test_ns = TEST_NS + NS_PER_COST * cost.per_tuple;
-	test->qual = node->ss.ps.qual;
+	test->test_ns = ns;
+	test->qual = list_length(tested) == list_length(qual) ? node->ss.ps.qual : ExecInitQual(tested, &node->ss.ps);
 	test->index_qual = node->indexqualorig;
 	test->econtext = CreateExprContext(node->ss.ps.state);
 	return test;

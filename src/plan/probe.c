@@ -28,6 +28,7 @@
 #include "guc.h"
 #include "index/am.h"
 #include "index/cost.h"
+#include "index/opclass.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -473,6 +474,15 @@ typedef struct SearchSettings
 	IvfSettings ivfpq;
 } SearchSettings;
 
+/* A vector with other dimensions is an error of the query if that comes to compare it, not of planning. */
+static bool
+is_comparable(Relation index, const Const *vector)
+{
+	const VecidxOpclass *opclass = vecidx_opclass(index);
+
+	return opclass->type->dim(opclass->type->detoast(vector->constvalue)) == vecidx_index_dim(index, opclass);
+}
+
 /* False where there was nothing to be seen. */
 static bool
 look(PlannerInfo *root, const Ordered *ordered, Oid table_oid, Odds *odds, const Other *other)
@@ -485,7 +495,8 @@ look(PlannerInfo *root, const Ordered *ordered, Oid table_oid, Odds *odds, const
 
 	PG_TRY();
 	{
-		rows = scan_nearest(root, ordered, table, index, odds, other);
+		if (is_comparable(index, castNode(Const, query_vector(ordered->path))))
+			rows = scan_nearest(root, ordered, table, index, odds, other);
 	}
 	PG_FINALLY();
 	{

@@ -123,6 +123,11 @@ SELECT * FROM probe_scans('topic = %s');
 VACUUM f;
 SELECT * FROM probe_scans('topic = 1 + %s');
 
+-- a vector that cannot be compared is no error of planning, nor of a query that compares none
+SELECT * FROM probe_scans('topic = %s', q => '''[1,2]''');
+SELECT id FROM f WHERE topic = -1 ORDER BY v <-> '[1,2]' LIMIT 10;
+SELECT id FROM f WHERE topic = 1 ORDER BY v <-> '[1,2]' LIMIT 10;
+
 -- the settings of searches are what they were
 SELECT name, setting FROM pg_settings WHERE setting <> boot_val AND name ~ '[.](ef_search|iterative_scan|probes|rerank)$' ORDER BY name;
 

@@ -494,7 +494,7 @@ scan_memory(const HnswScan *so)
 	return (so->search.frontier.n + so->search.results.n +
 			so->search.discarded.n) * sizeof(ScoredNode) + so->pending.n * sizeof(Candidate) +
 		((Size) so->search.visited.n + so->handed.n) * 4 * sizeof(uint32) +
-		(so->exact.n + so->late.n) * sizeof(QueuedRow);
+		(so->exact.n + so->late.n) * sizeof(QueuedRow) + (so->tested.n > 0 ? tidset_memory(&so->tested) : 0);
 }
 
 static inline double

@@ -23,8 +23,9 @@ struct RowFetch
 	IndexFetchTableData *fetch;
 	TupleTableSlot *slot;
 	RowPages   *pages;			/* NULL: nothing is remembered */
-	ToastFetch *toast;			/* NULL: the server gets values out of line */
-	Detoasted  *detoasted;		/* is told of that */
+	ToastFetch *toast;			/* NULL: the server gets values out of line, or there was none yet */
+	bool		toast_opened;
+	Detoasted  *detoasted;		/* has values read by this; NULL: the server reads them */
 	MemoryContext context;
 	VecidxRowTest *test;		/* NULL: none */
 	AttrNumber	attribute;		/* 0: an expression */
@@ -71,7 +72,14 @@ row_fetch_remember(RowFetch *fetch, RowPages *pages)
 static struct varlena *
 read_value(void *arg, const struct varatt_external *pointer)
 {
-	return toast_fetch_value(arg, pointer);
+	RowFetch   *fetch = arg;
+
+	if (!fetch->toast_opened)
+	{
+		fetch->toast = toast_fetch_begin(fetch->fetch->rel, fetch->pages->toast, fetch->context);
+		fetch->toast_opened = true;
+	}
+	return fetch->toast != NULL ? toast_fetch_value(fetch->toast, pointer) : NULL;
 }
 
 void
@@ -79,11 +87,8 @@ row_fetch_detoast(RowFetch *fetch, Detoasted *detoasted)
 {
 	if (fetch->pages == NULL)
 		return;
-	fetch->toast = toast_fetch_begin(fetch->fetch->rel, fetch->pages->toast, fetch->context);
-	if (fetch->toast == NULL)
-		return;
 	fetch->detoasted = detoasted;
-	detoasted_read_by(detoasted, read_value, fetch->toast);
+	detoasted_read_by(detoasted, read_value, fetch);
 }
 
 void
@@ -201,11 +206,10 @@ row_fetch_reset(RowFetch *fetch)
 void
 row_fetch_end(RowFetch *fetch)
 {
-	if (fetch->toast != NULL)
-	{
+	if (fetch->detoasted != NULL)
 		detoasted_read_by(fetch->detoasted, NULL, NULL);
+	if (fetch->toast != NULL)
 		toast_fetch_end(fetch->toast);
-	}
 	ExecDropSingleTupleTableSlot(fetch->slot);
 	table_index_fetch_end(fetch->fetch);
 	if (fetch->estate != NULL)

@@ -178,8 +178,9 @@ hnsw_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 
 	effort.all_ns = hnsw_pass_work(rows, code_size, rate);
 	effort.start_ns = hnsw_graph_work(hnsw_ef_search, m, code_size, vecidx_filtered(path) ? rate : 1);
-	/* half of what a round finds may be returned */
+	/* half of what a round finds may be returned; searches go deeper where rows are discarded */
 	effort.row_ns = 2 * effort.start_ns / hnsw_ef_search;
+	effort.deeper_ns = 3 * effort.start_ns / hnsw_ef_search;
 	hops = hnsw_ef_search + log(rows + 1) / log(m);
 	effort.start_pages = hops;
 	effort.row_pages = 2 * hops / hnsw_ef_search;

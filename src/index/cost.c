@@ -100,6 +100,18 @@ vecidx_filtered(const IndexPath *path)
 	return filter_conditions(path) != NIL;
 }
 
+/* Whether rows of a path may be discarded by conditions that are not in its index; once it has those of the distance. */
+static bool
+discards(const IndexPath *path)
+{
+	ListCell   *cell;
+
+	foreach(cell, path->indexinfo->indrestrictinfo)
+		if (!lfirst_node(RestrictInfo, cell)->pseudoconstant && !vecidx_has_condition(path, lfirst(cell)))
+			return true;
+	return false;
+}
+
 /* Share of the table's rows that an index has and that meet a path's conditions on filter columns. */
 static double
 table_share(PlannerInfo *root, IndexPath *path)
@@ -183,6 +195,7 @@ vecidx_cost(PlannerInfo *root, IndexPath *path, double loop_count, double pass_r
 	double		unit = cpu_operator_cost / NS_PER_OPERATOR;
 	double		within = radius_selectivity(root, path);
 	double		rows = Max(index->tuples * pass_rate * within, 1.0);
+	double		deeper_ns = discards(path) ? effort->deeper_ns : 0;
 	double		start_pages = Min(effort->start_pages, (double) index->pages);
 	double		row_pages = Min(rows * effort->row_pages, (double) index->pages);
 	double		page_cost;
@@ -192,7 +205,7 @@ vecidx_cost(PlannerInfo *root, IndexPath *path, double loop_count, double pass_r
 
 	*startup = Min(effort->start_ns, effort->all_ns) * unit + start_pages * page_cost;
 	*total = *startup +
-		rows * (cpu_index_tuple_cost + ROW_NS * unit) +
+		rows * (cpu_index_tuple_cost + (ROW_NS + deeper_ns) * unit) +
 		Min(rows * effort->row_ns, effort->all_ns) * unit +
 		row_pages * page_cost +
 		fetch_cost(root, path, rows, effort->fetches, loop_count);

@@ -21,6 +21,7 @@ typedef struct VecidxEffort
 	double		row_ns;
 	double		row_pages;		/* of the index */
 	double		fetches;		/* rows of the table that the scan looks at for each that it returns */
+	double		deeper_ns;		/* for each row, where some are discarded by conditions that are not in the index */
 	double		all_ns;			/* most that searching for all rows takes, but for what is done for each row returned */
 } VecidxEffort;
 

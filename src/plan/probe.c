@@ -40,14 +40,15 @@
 #include "plan/probe.h"
 #include "utils/float.h"
 #include "utils/snapmgr.h"
+#include "utils/spccache.h"
 
 /* What a look takes, and each row of it, in microseconds. */
 #define LOOK_US 25
 #define LOOK_ROW_US 1.2
 
 /* It may take this part of what the query is expected to take. */
-#define LOOK_SHARE 0.05
-#define LOOK_MORE_SHARE 0.08	/* once begun */
+#define LOOK_SHARE 0.1
+#define LOOK_MORE_SHARE 0.08	/* to look further */
 
 /*
  * Rows to look at before the first thought, and at most; when they have been
@@ -70,7 +71,8 @@
  * distance, and for a unit of the cost of that index.
  */
 #define FETCHED_ROW_US 0.45
-#define INDEX_UNIT_US 8.0
+#define CACHED_PAGE_US 0.5		/* the page of a row that a scan by distance looks at */
+#define INDEX_UNIT_US 5.0
 #define DISTANCE_UNIT_US 0.005	/* a cpu_operator_cost of a distance: types/vectype_cost.c */
 
 /*
@@ -209,12 +211,19 @@ can_evaluate(Node *clause, Index relid)
 	return !contain_volatile_functions(clause) && !contain_leaked_vars(clause) && !unknown_walker(clause, &relid);
 }
 
+/* Share of a table that is likely to be in memory. */
+static double
+cached_share(const RelOptInfo *rel)
+{
+	return Min(1.0, (double) effective_cache_size / Max((double) rel->pages, 1.0));
+}
+
 /* If a path is cheaper than what there is, take it; row_cost and row_us are of a row's distance, and of sorting it. */
 static void
 add_other(Other *other, const RelOptInfo *rel, const Path *path, Cost extra, Cost row_cost, double row_us)
 {
 	Cost		cost = path->total_cost + extra + path->rows * row_cost;
-	double		cached = Min(1.0, (double) effective_cache_size / Max((double) rel->pages, 1.0));
+	double		cached = cached_share(rel);
 	Cost		index_cost;
 	Selectivity fetched;
 
@@ -266,6 +275,7 @@ describe(PlannerInfo *root, RelOptInfo *rel, IndexPath *path, Ordered *ordered)
 {
 	List	   *others = NIL;
 	double		rows = Max(path->indexselectivity * rel->tuples, 1.0);
+	double		page_cost;
 	ListCell   *cell;
 
 	ordered->path = path;
@@ -285,7 +295,10 @@ describe(PlannerInfo *root, RelOptInfo *rel, IndexPath *path, Ordered *ordered)
 		return false;
 	ordered->tested_share = Max(clauselist_selectivity(root, ordered->tested, rel->relid, JOIN_INNER, NULL), 1 / rows);
 	ordered->other_share = Max(clauselist_selectivity(root, others, rel->relid, JOIN_INNER, NULL), 1 / rows);
+	/* costs have each row on a page that is read at random */
+	get_tablespace_page_costs(rel->reltablespace, &page_cost, NULL);
 	ordered->row_cost = (path->path.total_cost - path->path.startup_cost) / rows;
+	ordered->row_cost = Max(ordered->row_cost / 4, ordered->row_cost - Max(0.0, page_cost - CACHED_PAGE_US) * cached_share(rel));
 	ordered->limit = root->limit_tuples;
 	ordered->most = Min(path->path.total_cost - path->path.startup_cost,
 						vecidx_table_pass_cost(rel) + Min(ordered->limit, path->path.rows) * ordered->row_cost);
